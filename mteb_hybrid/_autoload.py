@@ -1,0 +1,98 @@
+"""The hook that runs at every start of Python, through ``mteb_hybrid.pth``.
+
+It puts one finder on ``sys.meta_path`` and imports nothing. When MTEB's own registries are imported, the finder lets
+them load and hands them to `mteb_hybrid.plugin`; once all of them have been served it takes itself away. A Python that
+never imports MTEB pays for two small files. ``MTEB_HYBRID_AUTOLOAD=0`` switches the hook off.
+"""
+
+import os
+import sys
+
+# MTEB's modules that hold a registry or a door that we have to be known at
+TARGETS = (
+    "mteb.get_tasks",
+    "mteb.models.model_implementations",
+    "mteb.models.model_meta",
+    "mteb.benchmarks.benchmarks",
+    "mteb.evaluate",
+)
+
+
+class RegistryFinder:
+    """Meta-path finder that tells the plugin when one of `TARGETS` has been loaded."""
+
+    def __init__(self) -> None:
+        self.waiting = set(TARGETS)
+
+    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
+        """Find ``name`` with the other finders; wrap its loader if it is one of ours to watch."""
+        if name not in self.waiting:
+            return None
+        self.waiting.discard(name)  # also keeps the search below from coming back here
+        if not self.waiting:
+            self.leave()
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find is not None and finder is not self else None
+            if spec is not None:
+                if spec.loader is not None and hasattr(spec.loader, "exec_module"):
+                    _notify_after_exec(spec.loader)
+                return spec
+        return None
+
+    def leave(self) -> None:
+        """Take the finder off ``sys.meta_path``."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+def _notify_after_exec(loader):  # type: ignore[no-untyped-def]
+    """Let ``loader`` execute its module as ever, then pass the module on to the plugin."""
+    original = loader.exec_module
+
+    def exec_module(module):  # type: ignore[no-untyped-def]
+        original(module)
+        try:
+            from mteb_hybrid.plugin import module_loaded
+
+            module_loaded(module.__name__)
+        except Exception as error:  # noqa: BLE001 - whatever fails in us, MTEB goes on
+            warn_once(error)
+
+    loader.exec_module = exec_module
+
+
+_warned = False
+
+
+def warn_once(error):  # type: ignore[no-untyped-def]
+    """Turn a failure of ours into one warning that names the cause and the cure."""
+    global _warned  # noqa: PLW0603
+    if _warned:
+        return
+    _warned = True
+    import warnings
+
+    warnings.warn(
+        f"mteb-hybrid could not register with MTEB and is switched off in this process; MTEB itself is not affected. "
+        f"Cause: {type(error).__name__}: {error}. Cure: `pip install -U mteb-hybrid mteb`; `mteb-hybrid info` shows "
+        "which versions fit each other, MTEB_HYBRID_AUTOLOAD=0 silences this.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def installed():  # type: ignore[no-untyped-def]
+    """Whether the hook ran at the start of this process (not whether MTEB has been imported since)."""
+    return _installed
+
+
+def _install():  # type: ignore[no-untyped-def]
+    if os.environ.get("MTEB_HYBRID_AUTOLOAD", "1").strip().lower() in {"0", "false", "no", "off"}:
+        return False
+    if not any(isinstance(finder, RegistryFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, RegistryFinder())
+    return True
+
+
+_installed = _install()

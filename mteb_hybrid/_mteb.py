@@ -1,0 +1,175 @@
+"""Everything that this package touches of MTEB and that MTEB does not promise: the only module that does.
+
+Tested against the lowest and the newest version of MTEB that we support. Every function checks what it relies on and
+raises `RegistrationError` with the name of what is missing, so that a change in MTEB reads as such.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mteb_hybrid.errors import RegistrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import ModuleType
+
+    from mteb.abstasks.abstask import AbsTask
+    from mteb.abstasks.task_metadata import TaskMetadata
+    from mteb.benchmarks.benchmark import Benchmark
+    from mteb.models.model_meta import ModelMeta
+    from mteb.types import PromptType
+
+
+def module(name: str) -> ModuleType:
+    """A loaded module of MTEB by name; ``mteb.evaluate`` is a function in the package and a module here."""
+    return sys.modules[name]
+
+
+def _need(owner: Any, name: str) -> Any:
+    if not hasattr(owner, name):
+        import importlib.metadata
+
+        where = getattr(owner, "__name__", repr(owner))
+        version = importlib.metadata.version("mteb")
+        raise RegistrationError(f"{where}.{name} is not there in mteb {version}")
+    return getattr(owner, name)
+
+
+def add_tasks(classes: Sequence[type[AbsTask]]) -> None:
+    """Make task classes known by name, type and language, all of them or none.
+
+    Raises:
+        RegistrationError: A foreign task of one of the names exists already.
+    """
+    registries = module("mteb.get_tasks")
+    by_name: dict[str, type[AbsTask]] = _need(registries, "_TASKS_REGISTRY")
+    listed: tuple[type[AbsTask], ...] = _need(registries, "TASK_LIST")
+    similar: dict[str, list[str]] = _need(registries, "_SIMILAR_TASKS")
+    for cls in classes:
+        known = by_name.get(cls.metadata.name)
+        if known is not None and known is not cls:
+            raise RegistrationError(
+                f"a task {cls.metadata.name} exists already: {known.__module__}.{known.__qualname__}. Two tasks of one "
+                "name would share their cached results"
+            )
+    new = [cls for cls in classes if cls.metadata.name not in by_name]
+    for cls in new:
+        by_name[cls.metadata.name] = cls
+        for origin in cls.metadata.adapted_from or ():
+            similar.setdefault(origin, []).append(cls.metadata.name)
+    registries.TASK_LIST = (*listed, *new)  # type: ignore[attr-defined]
+
+
+def registered_tasks() -> dict[str, type[AbsTask]]:
+    """MTEB's tasks by name."""
+    tasks: dict[str, type[AbsTask]] = _need(module("mteb.get_tasks"), "_TASKS_REGISTRY")
+    return tasks
+
+
+def add_models(metas: Iterable[ModelMeta]) -> None:
+    """Make models known by name; names that exist are left as they are."""
+    registry: dict[str, ModelMeta] = _need(module("mteb.models.model_implementations"), "MODEL_REGISTRY")
+    for meta in metas:
+        registry.setdefault(str(meta.name), meta)
+
+
+def add_benchmarks(benchmarks: Iterable[Benchmark]) -> None:
+    """Make benchmarks known by name and alias: MTEB collects them from the module's attributes."""
+    target = module("mteb.benchmarks.benchmarks")
+    for benchmark in benchmarks:
+        setattr(target, f"mteb-hybrid: {benchmark.name}", benchmark)  # cannot clash with a name of MTEB's
+    lookup = sys.modules.get("mteb.benchmarks.get_benchmark")
+    if lookup is not None:
+        for cached in ("_build_registry", "_build_aliases_registry"):
+            _need(lookup, cached).cache_clear()
+
+
+def wrap_from_hub(local: Callable[[str, str | None], ModelMeta | None]) -> None:
+    """Ask ``local`` (name, revision) first wherever MTEB would look a model up on the hub."""
+    meta_class = _need(module("mteb.models.model_meta"), "ModelMeta")
+    original = _need(meta_class, "from_hub").__func__
+    if getattr(original, "_mteb_hybrid", False):
+        return
+
+    def from_hub(
+        cls: type[ModelMeta], model: str, revision: str | None = None, *args: Any, **kwargs: Any
+    ) -> ModelMeta:
+        meta = local(model, revision)
+        if meta is not None:
+            return meta
+        from_original: ModelMeta = original(cls, model, revision, *args, **kwargs)
+        return from_original
+
+    from_hub.__doc__ = original.__doc__
+    from_hub._mteb_hybrid = True  # type: ignore[attr-defined]
+    meta_class.from_hub = classmethod(from_hub)
+
+
+def wrap_evaluate(after: Callable[..., None]) -> None:
+    """Call ``after(original, model, tasks, **options)`` at the end of every `mteb.evaluate`."""
+    import functools
+
+    target = module("mteb.evaluate")
+    original = _need(target, "evaluate")
+    if getattr(original, "_mteb_hybrid", False):
+        return
+
+    @functools.wraps(original)
+    def evaluate(model: Any, tasks: Any, **kwargs: Any) -> Any:
+        result = original(model, tasks, **kwargs)
+        after(original, model, tasks, **kwargs)
+        return result
+
+    evaluate._mteb_hybrid = True  # type: ignore[attr-defined]
+    target.evaluate = evaluate  # type: ignore[attr-defined]
+    package = sys.modules.get("mteb")
+    if package is not None and getattr(package, "evaluate", None) is original:
+        package.evaluate = evaluate  # type: ignore[attr-defined]
+
+
+def model_meta_of(model: Any) -> ModelMeta:
+    """The metadata under which `mteb.evaluate` files the results of a model."""
+    sanitize = _need(module("mteb.evaluate"), "_sanitize_model")
+    meta: ModelMeta = sanitize(model)[1]
+    return meta
+
+
+def text_loader(texts: Sequence[str], metadata: TaskMetadata, role: PromptType, batch_size: int) -> Any:
+    """The DataLoader that MTEB would hand to ``model.encode`` for these texts in this role."""
+    from datasets import Dataset
+    from mteb._create_dataloaders import create_dataloader
+
+    dataset = Dataset.from_dict({"id": [str(i) for i in range(len(texts))], "text": list(texts)})
+    return create_dataloader(dataset, task_metadata=metadata, prompt_type=role, batch_size=batch_size)
+
+
+def resolved_prompt(model: Any, metadata: TaskMetadata, role: PromptType) -> tuple[str | None, str] | None:
+    """The prompt and the instruction that MTEB's own encoders use for a task and role; None for other encoders."""
+    from mteb.models.abs_encoder import AbsEncoder, get_prompt_name
+
+    if not isinstance(model, AbsEncoder):
+        return None
+    prompts = getattr(model, "model_prompts", None)
+    name = get_prompt_name(prompts, metadata, role)
+    prompt = prompts.get(name) if prompts and name else None
+    instructed = getattr(model, "prompts_dict", None) or getattr(model, "instruction_template", None)
+    return prompt, model.get_task_instruction(metadata, role) if instructed else ""
+
+
+def watch_name(metadata: TaskMetadata) -> tuple[TaskMetadata, Callable[[], bool]]:
+    """A copy of a task's metadata, and a function that tells whether anybody has read its ``name``."""
+    reads: list[str] = []
+
+    class Watched(type(metadata)):  # type: ignore[misc]
+        def __getattribute__(self, attribute: str) -> Any:
+            if attribute == "name":
+                reads.append(attribute)
+            return super().__getattribute__(attribute)
+
+    watched = copy.copy(metadata)
+    object.__setattr__(watched, "__class__", Watched)
+    reads.clear()
+    return watched, lambda: bool(reads)

@@ -1,0 +1,116 @@
+"""The command ``mteb-hybrid``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mteb_hybrid.errors import MtebHybridError
+
+app = typer.Typer(
+    help="Monolingual, cross-lingual and pooled multilingual retrieval for MTEB. Evaluate with `mteb run`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_PACKAGES = (
+    "mteb-hybrid",
+    "mteb",
+    "sentence-transformers",
+    "transformers",
+    "torch",
+    "datasets",
+    "numpy",
+    "pyarrow",
+)
+
+
+@app.command()
+def info() -> None:
+    """Show whether MTEB knows our tasks, where data and caches lie, and all versions."""
+    from mteb_hybrid import _autoload
+    from mteb_hybrid.collections.remote import CACHE_VARIABLE, DATA_VARIABLE, cache_folder, data_folder
+    from mteb_hybrid.embeddings import STORE, STORE_VARIABLE
+
+    console = Console(highlight=False)
+    live = _autoload.installed() and "mteb_hybrid._autoload" in sys.modules
+    state = "live" if live else f"off (MTEB_HYBRID_AUTOLOAD={os.environ.get('MTEB_HYBRID_AUTOLOAD', '')!r})"
+    console.print(f"start-up hook: {state}")
+    names, trouble = _registered()
+    console.print(f"registered tasks: {', '.join(names) if names else 'none'}")
+    if trouble:
+        console.print(f"trouble: {trouble}")
+    data = data_folder()
+    console.print(f"data folder: {data if data else f'not set ({DATA_VARIABLE})'}", soft_wrap=True)
+    console.print(f"cache folder: {cache_folder()} ({CACHE_VARIABLE})", soft_wrap=True)
+    console.print(f"embedding store: at most {STORE.max_bytes:,} bytes ({STORE_VARIABLE})")
+    versions = Table(show_header=False, box=None)
+    versions.add_row("python", sys.version.split()[0])
+    for package in _PACKAGES:
+        versions.add_row(package, _version(package))
+    console.print(versions)
+    if trouble or not live or not names:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(help="Output folders of `mteb run`.")],
+    languages: Annotated[bool, typer.Option(help="Also show every query language.")] = True,
+) -> None:
+    """Show what `mteb run` found, in the layout of the paper."""
+    from mteb_hybrid.reporting import read_results, summarise
+    from mteb_hybrid.reporting.terminal import language_table, summary_table
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    summaries = summarise(itertools.chain.from_iterable(read_results(folder) for folder in results))
+    for collection, group in itertools.groupby(summaries, key=lambda summary: summary.collection):
+        members = list(group)
+        console.print(summary_table(members, collection))
+        if languages:
+            for summary in members:
+                console.print(language_table(summary))
+
+
+def _registered() -> tuple[list[str], str | None]:
+    """Names of our tasks that MTEB knows, and what keeps it from knowing them."""
+    import warnings
+
+    from mteb_hybrid import _mteb
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            import mteb.get_tasks  # noqa: F401
+
+            known = _mteb.registered_tasks()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what this command is to show
+            return [], f"{type(error).__name__}: {error}"
+    trouble = [str(warning.message) for warning in caught if "mteb-hybrid" in str(warning.message)]
+    names = [name for name, cls in known.items() if cls.__module__.startswith("mteb_hybrid.")]
+    return names, trouble[0] if trouble else None
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def main() -> None:
+    """Run the command; our own errors become one line on the standard error stream."""
+    try:
+        app()
+    except MtebHybridError as error:
+        Console(stderr=True).print(f"error: {error}", style="bold red", highlight=False, soft_wrap=True)
+        sys.exit(2)

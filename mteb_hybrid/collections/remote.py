@@ -1,0 +1,104 @@
+"""Files of a collection: from a directory that has them, from the user's cache, or from their pinned address."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mteb_hybrid.errors import CollectionError, DownloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATA_VARIABLE = "MTEB_HYBRID_DATA"
+CACHE_VARIABLE = "MTEB_HYBRID_CACHE"
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: ``MTEB_HYBRID_CACHE``, or the user's cache folder of this system."""
+    configured = os.environ.get(CACHE_VARIABLE)
+    if configured:
+        return Path(configured).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("mteb-hybrid"))
+
+
+def data_folder() -> Path | None:
+    """The directory named by ``MTEB_HYBRID_DATA`` that already holds the files, if there is one."""
+    configured = os.environ.get(DATA_VARIABLE)
+    return Path(configured).expanduser() if configured else None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFiles:
+    """Files at one pinned address, known by their SHA-256 sums.
+
+    Attributes:
+        folder: Their folder below the data or cache folder, such as ``xquad-r``.
+        revision: The commit that the address points to; part of the cache path.
+        base_url: Address of the folder, ending in a slash.
+        sha256: Hex digest per file name.
+    """
+
+    folder: str
+    revision: str
+    base_url: str
+    sha256: Mapping[str, str] = field(repr=False)
+
+    def fetch(self, name: str) -> Path:
+        """Path of a verified file, downloaded first if need be (with a progress bar, whole or not at all).
+
+        Raises:
+            CollectionError: ``MTEB_HYBRID_DATA`` is set and the file is missing there or is not the pinned one.
+            DownloadError: The file could not be fetched, or what came is not the pinned file.
+        """
+        folder = data_folder()
+        if folder is not None:
+            return self._verified(folder / self.folder / name)
+        return self._download(name)
+
+    def _verified(self, path: Path) -> Path:
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise CollectionError(
+                f"{path} cannot be read ({error}). {DATA_VARIABLE} must name a directory that holds "
+                f"{self.folder}/{path.name}; unset it to download the file"
+            ) from error
+        if digest != self.sha256[path.name]:
+            raise CollectionError(
+                f"{path} is not the pinned file: its SHA-256 is {digest}, expected {self.sha256[path.name]}. It was cut "
+                f"off or altered; take it from {self.base_url}{path.name}, or unset {DATA_VARIABLE} to download it"
+            )
+        return path
+
+    def _download(self, name: str) -> Path:
+        import pooch
+        import requests
+
+        folder = cache_folder() / self.folder / self.revision
+        url = self.base_url + name
+        cure = (
+            f"Check the network and try again, or put the file into DIR/{self.folder}/{name} by hand and set "
+            f"{DATA_VARIABLE}=DIR"
+        )
+        try:
+            # pooch writes beside the target and renames, checks the sum before that, and keeps a good cached file
+            fetched = pooch.retrieve(
+                url,
+                known_hash=f"sha256:{self.sha256[name]}",
+                fname=name,
+                path=folder,
+                downloader=pooch.HTTPDownloader(progressbar=True, timeout=60),
+            )
+        except requests.RequestException as error:
+            raise DownloadError(f"{url} could not be fetched: {error}. {cure}") from error
+        except ValueError as error:
+            raise DownloadError(f"{url} sent other bytes than the pinned file: {error}. {cure}") from error
+        except OSError as error:
+            raise DownloadError(f"{url} could not be stored in {folder}: {error}. {cure}") from error
+        return Path(fetched)

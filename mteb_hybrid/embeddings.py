@@ -1,0 +1,227 @@
+"""The store in which every text is encoded once, over all subsets and all tasks of a process.
+
+MTEB evaluates subset by subset and would encode a corpus again for each of them: 443,388 texts for the three XQuAD-R
+tasks instead of 26,021. The store keeps embeddings by model, role, the prompt that the model really uses, and text. It
+outlives MTEB's unloading of a task's data, is bounded in bytes, and forgets a model whose weights have changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mteb_hybrid.errors import EmbeddingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+STORE_VARIABLE = "MTEB_HYBRID_STORE_BYTES"
+DEFAULT_STORE_BYTES = 4 << 30
+
+
+@dataclass
+class _Shelf:
+    """Embeddings that share model, role and prompt: a growing matrix and the row of each text."""
+
+    row: dict[str, int] = field(default_factory=dict)
+    matrix: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+
+    def add(self, texts: Sequence[str], embeddings: NDArray[np.float32]) -> None:
+        used = len(self.row)
+        needed = used + len(texts)
+        if needed > len(self.matrix):
+            grown = np.empty((max(needed, 2 * len(self.matrix)), embeddings.shape[1]), dtype=np.float32)
+            if used:
+                grown[:used] = self.matrix[:used]
+            self.matrix = grown
+        self.matrix[used:needed] = embeddings
+        self.row.update(zip(texts, range(used, needed), strict=True))
+
+    def get(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self.matrix[[self.row[text] for text in texts]]
+
+
+class EmbeddingStore:
+    """Keeps embeddings of texts for as long as their model lives and is not changed.
+
+    Args:
+        max_bytes: Embeddings are kept up to this size; beyond it the shelves unused for longest are dropped.
+    """
+
+    def __init__(self, max_bytes: int = DEFAULT_STORE_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self._shelves: OrderedDict[tuple[int, Hashable], _Shelf] = OrderedDict()
+        self._states: dict[int, Hashable] = {}
+        self._held: dict[int, object] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all embeddings kept."""
+        return sum(shelf.matrix.nbytes for shelf in self._shelves.values())
+
+    def embed(
+        self,
+        model: object,
+        key: Hashable,
+        texts: Sequence[str],
+        encode: Callable[[list[str]], Any],
+        describe: str = "the model",
+    ) -> NDArray[np.float32]:
+        """Embeddings of texts, of which only those not yet known are encoded.
+
+        Args:
+            model: The object that embeds; its embeddings go when it goes, and when its weights change.
+            key: Whatever besides the model and the text decides the embedding: role, prompt, options.
+            texts: The texts; equal ones are encoded once.
+            encode: Called at most once, with the distinct unknown texts; returns an array or tensor of their embeddings.
+            describe: Model, task and subset, for messages.
+
+        Returns:
+            float32, shape (len(texts), dimension), finite and without zero rows.
+
+        Raises:
+            EmbeddingError: What ``encode`` returned cannot be ranked; nothing of it is kept.
+        """
+        self._forget_if_changed(model)
+        slot = (id(model), key)
+        shelf = self._shelves.get(slot) or _Shelf()
+        unknown = [text for text in dict.fromkeys(texts) if text not in shelf.row]
+        if unknown:
+            embeddings = checked_embeddings(encode(unknown), unknown, describe)
+            width = shelf.matrix.shape[1]
+            if shelf.row and embeddings.shape[1] != width:
+                raise EmbeddingError(
+                    f"{describe} returned embeddings of dimension {embeddings.shape[1]}, earlier ones have {width}; "
+                    f"first text: {_excerpt(unknown[0])}"
+                )
+            shelf.add(unknown, embeddings)
+        result = shelf.get(texts)
+        self._shelves[slot] = shelf
+        self._shelves.move_to_end(slot)
+        while self.nbytes > self.max_bytes and self._shelves:
+            dropped, _ = self._shelves.popitem(last=False)
+            logger.info("embedding store over %d bytes: dropped %s", self.max_bytes, dropped[1])
+        return result
+
+    def rename(self, model: object, old: Hashable, new: Hashable) -> None:
+        """Keep what was stored under one key under another from now on."""
+        shelf = self._shelves.pop((id(model), old), None)
+        if shelf is not None:
+            self._shelves[id(model), new] = shelf
+
+    def clear(self) -> None:
+        """Forget all embeddings."""
+        self._shelves.clear()
+        self._states.clear()
+        self._held.clear()
+
+    def _forget_if_changed(self, model: object) -> None:
+        identity = id(model)
+        state = weights_state(model)
+        if identity not in self._states:
+            try:
+                weakref.finalize(model, self._forget, identity)
+            except (
+                TypeError
+            ):  # cannot be referenced weakly: hold it, or its id could be given to another model
+                self._held[identity] = model
+        elif self._states[identity] != state:
+            logger.info("the weights of %s have changed: its embeddings are forgotten", type(model).__name__)
+            self._drop_shelves(identity)
+        self._states[identity] = state
+
+    def _forget(self, identity: int) -> None:
+        self._drop_shelves(identity)
+        self._states.pop(identity, None)
+
+    def _drop_shelves(self, identity: int) -> None:
+        for slot in [slot for slot in self._shelves if slot[0] == identity]:
+            del self._shelves[slot]
+
+
+def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray[np.float32]:
+    """The embeddings as float32, shape (len(texts), dimension).
+
+    Raises:
+        EmbeddingError: Wrong number or shape, not numbers, NaN, infinite or zero rows. The message names the first bad
+            text.
+    """
+    if hasattr(raw, "detach"):
+        raw = raw.detach().cpu().float().numpy()
+    try:
+        embeddings = np.asarray(raw, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EmbeddingError(
+            f"{describe} did not return one vector of numbers per text ({error}); first text: {_excerpt(texts[0])}"
+        ) from error
+    if embeddings.ndim != 2 or embeddings.shape[1] == 0 or len(embeddings) != len(texts):
+        bad = texts[min(len(embeddings) if embeddings.ndim else 0, len(texts) - 1)]
+        raise EmbeddingError(
+            f"{describe} returned embeddings of shape {embeddings.shape} for {len(texts)} texts, expected "
+            f"({len(texts)}, dimension); first text without a good one: {_excerpt(bad)}"
+        )
+    finite = np.isfinite(embeddings).all(axis=1)
+    usable = finite & (embeddings != 0).any(axis=1)
+    if not usable.all():
+        first = int(np.argmin(usable))
+        kind = "zero" if finite[first] else ("NaN" if np.isnan(embeddings[first]).any() else "infinite")
+        raise EmbeddingError(
+            f"{describe} returned a {kind} embedding for {_excerpt(texts[first])} (text {first} of {len(texts)}; "
+            f"{int((~usable).sum())} such embeddings). It cannot be ranked; check the model, its precision and its input"
+        )
+    return embeddings
+
+
+def weights_state(model: object) -> Hashable:
+    """Something that changes when the weights of a torch model do, for the cost of a few values per parameter.
+
+    Parameters count their in-place changes (`torch.Tensor._version`), and a replaced one lies elsewhere; a sample of
+    values catches changes that go around the counter, as through ``parameter.data``. A model without torch parameters
+    (an API, say) has no state: only its identity tells it from others.
+    """
+    import torch
+
+    modules = [part for part in (model, getattr(model, "model", None)) if isinstance(part, torch.nn.Module)]
+    if not modules:
+        return None
+    with torch.no_grad():
+        tensors = [*modules[0].parameters(), *modules[0].buffers()]
+        counters = tuple(
+            (tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference()
+        )  # noqa: SLF001
+        samples = [
+            tensor.reshape(-1)[:: max(1, tensor.numel() // 8)][:8].double().sum()
+            for tensor in tensors
+            if tensor.numel()
+        ]
+        return counters, float(
+            torch.stack([sample.to(samples[0].device) for sample in samples]).sum()
+        ) if samples else 0.0
+
+
+def _excerpt(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _configured_bytes() -> int:
+    configured = os.environ.get(STORE_VARIABLE, "")
+    return int(configured) if configured.isdigit() else DEFAULT_STORE_BYTES
+
+
+STORE = EmbeddingStore(_configured_bytes())
+"""The store of this process; its bound is ``MTEB_HYBRID_STORE_BYTES`` (4 GiB)."""
+
+
+def clear_embeddings() -> None:
+    """Forget all embeddings that were kept for reuse in this process."""
+    STORE.clear()

@@ -1,0 +1,45 @@
+"""Every exception that this package raises on purpose.
+
+::
+
+    MtebHybridError
+    ├── CollectionError (ValueError)       a collection's file is missing, damaged or inconsistent
+    │   └── DownloadError                  a collection's file could not be fetched
+    ├── EmbeddingError (ValueError)        a model returned embeddings that cannot be ranked
+    ├── ModelDirectoryError (ValueError)   a local model directory cannot be used
+    ├── RankTableError (ValueError)        a rank table is missing, damaged or of another kind
+    ├── ResultsError (ValueError)          a results folder holds nothing that can be read
+    └── RegistrationError (RuntimeError)   MTEB and this package do not fit each other
+"""
+
+
+class MtebHybridError(Exception):
+    """Base of all errors of this package."""
+
+
+class CollectionError(MtebHybridError, ValueError):
+    """A collection's file is missing, damaged or inconsistent; the message names file and place."""
+
+
+class DownloadError(CollectionError):
+    """A collection's file could not be fetched; the message names the address and what to do."""
+
+
+class EmbeddingError(MtebHybridError, ValueError):
+    """A model returned embeddings that cannot be ranked; the message names model, subset and text."""
+
+
+class ModelDirectoryError(MtebHybridError, ValueError):
+    """A local model directory cannot be used; the message names the directory and what to do."""
+
+
+class RankTableError(MtebHybridError, ValueError):
+    """A rank table is missing, damaged or of another kind; the message names the file."""
+
+
+class ResultsError(MtebHybridError, ValueError):
+    """A results folder holds nothing that can be read; the message names the folder."""
+
+
+class RegistrationError(MtebHybridError, RuntimeError):
+    """MTEB and this package do not fit each other; the message names what is in the way."""

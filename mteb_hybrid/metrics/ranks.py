@@ -1,0 +1,72 @@
+"""The one input of all metrics: the ranks of each query's relevant passages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRanks:
+    """Ranks of relevant passages, grouped by query, best first.
+
+    Attributes:
+        query: int64, shape (pairs,), ascending: the query of each (query, relevant passage) pair.
+        rank: int64, shape (pairs,), in [1, pool_size]; ascending within a query, and no rank twice.
+        grade: float64, shape (pairs,), positive: relevance grade of each pair.
+        queries: Number of queries, those without relevant passages included.
+        pool_size: Number of passages that were ranked.
+    """
+
+    query: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    grade: NDArray[np.float64]
+    queries: int
+    pool_size: int
+
+    @classmethod
+    def from_pairs(
+        cls,
+        query: NDArray[np.int64],
+        rank: NDArray[np.int64],
+        *,
+        queries: int,
+        pool_size: int,
+        grade: NDArray[np.float64] | None = None,
+    ) -> QueryRanks:
+        """Sort pairs given in any order.
+
+        Raises:
+            ValueError: A rank outside of [1, pool_size], a rank twice within a query, a query outside of
+                [0, queries), or a grade that is not positive.
+        """
+        grade = np.ones(len(query)) if grade is None else grade
+        order = np.lexsort((rank, query))
+        query, rank, grade = query[order], rank[order], np.asarray(grade, dtype=np.float64)[order]
+        if len(rank) and not (1 <= rank.min() and rank.max() <= pool_size):
+            raise ValueError(f"ranks must lie in [1, {pool_size}], not in [{rank.min()}, {rank.max()}]")
+        if len(query) and not (0 <= query.min() and query.max() < queries):
+            raise ValueError(f"queries must lie in [0, {queries}), not in [{query.min()}, {query.max()}]")
+        if bool(((query[1:] == query[:-1]) & (rank[1:] == rank[:-1])).any()):
+            raise ValueError("two relevant passages of one query have the same rank")
+        if bool((grade <= 0).any()):
+            raise ValueError("grades must be positive; leave out what is not relevant")
+        return cls(query=query, rank=rank, grade=grade, queries=queries, pool_size=pool_size)
+
+    def counts(self) -> NDArray[np.int64]:
+        """Relevant passages per query, int64, shape (queries,)."""
+        return np.bincount(self.query, minlength=self.queries).astype(np.int64)
+
+    def place(self) -> NDArray[np.int64]:
+        """1, 2, 3, ... within each query: how many relevant passages stand at or above each one; shape (pairs,)."""
+        counts = self.counts()
+        return np.arange(len(self.query)) - np.repeat(counts.cumsum() - counts, counts) + 1
+
+    def sum_by_query(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of a value per pair within each query, float64, shape (queries,)."""
+        return np.bincount(self.query, weights=values, minlength=self.queries)

@@ -1,0 +1,115 @@
+"""`mteb run -m ./some-directory`: a local sentence-transformers directory as a model of MTEB.
+
+MTEB alone ends in NotImplementedError. The model is called ``local/<directory>``, and its revision is a hash of its
+files, so that two directories of one name do not read each other's cached results.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mteb_hybrid.errors import ModelDirectoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mteb.models.model_meta import ModelMeta
+
+logger = logging.getLogger(__name__)
+
+# class in sentence-transformers' configuration -> (wrapper in mteb.models, MTEB's model type)
+_WRAPPERS = {
+    "SentenceTransformer": ("SentenceTransformerEncoderWrapper", "dense"),
+    "CrossEncoder": ("CrossEncoderWrapper", "cross-encoder"),
+    "SparseEncoder": ("SparseEncoderWrapper", "sparse"),
+    "MultiVectorEncoder": ("MultiVectorWrapper", "late-interaction"),
+}
+# what a trainer leaves beside a model, and what a reader may edit, does not change the model
+_NOT_THE_MODEL = {
+    "README.md", "optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", "training_args.bin", "runs", "eval",
+}  # fmt: skip
+
+
+def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
+    """Metadata of a sentence-transformers directory, or None if ``model`` is not one.
+
+    Raises:
+        ModelDirectoryError: It is one, but it is unusable or has another revision than asked for.
+    """
+    path = Path(model).expanduser()
+    if not path.is_dir():
+        return None
+    if not (path / "modules.json").is_file() and not (path / "config_sentence_transformers.json").is_file():
+        logger.warning(
+            "%s is a directory but not a sentence-transformers model: it has neither modules.json nor "
+            "config_sentence_transformers.json. Save it with SentenceTransformer(%r).save(DIR) and run that.",
+            path, model,
+        )  # fmt: skip
+        return None
+    path = path.resolve()
+    found = directory_revision(path)
+    if revision is not None and revision != found:
+        raise ModelDirectoryError(f"{path} has revision {found}, not {revision}; leave the revision out")
+
+    from mteb import models
+    from mteb.models.model_meta import ModelMeta, ScoringFunction
+
+    config = _read_json(path / "config_sentence_transformers.json")
+    kind = str(config.get("model_type") or "SentenceTransformer")
+    wrapper_name, model_type = _WRAPPERS.get(kind, (None, None))
+    wrapper = getattr(models, wrapper_name, None) if wrapper_name else None
+    if wrapper is None or model_type is None:
+        raise ModelDirectoryError(f"{path} holds a {kind}, which this version of MTEB cannot load")
+    similarity = config.get("similarity_fn_name") or "cosine"
+    known = {"cosine": ScoringFunction.COSINE, "dot": ScoringFunction.DOT_PRODUCT}
+    empty: ModelMeta = ModelMeta.create_empty()
+    return empty.model_copy(
+        update={
+            "loader": functools.partial(_load, wrapper, path),
+            "name": f"local/{path.name}",
+            "revision": found,
+            "framework": ["Sentence Transformers", "PyTorch"],
+            "similarity_fn_name": known.get(similarity) if model_type == "dense" else None,
+            "model_type": [model_type],
+            "use_instructions": bool(config.get("prompts")),
+        }
+    )
+
+
+def directory_revision(path: Path) -> str:
+    """Hash of the names and contents of a model's files, 16 hex digits."""
+    digest = hashlib.sha256()
+    for file in _model_files(path):
+        digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _model_files(path: Path) -> Iterator[Path]:
+    for file in sorted(path.rglob("*")):
+        parts = file.relative_to(path).parts
+        ignored = any(
+            part in _NOT_THE_MODEL or part.startswith((".", "checkpoint-", "rng_state")) for part in parts
+        )
+        if file.is_file() and not ignored:
+            yield file
+
+
+def _load(wrapper: Any, path: Path, name: str, revision: str | None = None, **kwargs: Any) -> Any:
+    """MTEB's loader interface: the name and revision are those of the results, the weights come from ``path``."""
+    del name, revision
+    return wrapper(str(path), **kwargs)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ModelDirectoryError(f"{path} cannot be read: {error}") from error
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,83 @@
+"""How MTEB comes to know our tasks, models and benchmarks.
+
+`mteb_hybrid._autoload` calls `module_loaded` when MTEB imports one of its registries; `register` does all of it by hand.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mteb_hybrid import _autoload, _mteb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mteb.models.model_meta import ModelMeta
+
+
+def _tasks_loaded() -> None:
+    from mteb_hybrid.tasks import TASKS
+
+    _mteb.add_tasks(TASKS)
+
+
+def _models_loaded() -> None:
+    from mteb_hybrid.models import char_ngram_meta
+
+    _mteb.add_models([char_ngram_meta()])
+
+
+def _model_meta_loaded() -> None:
+    def local(model: str, revision: str | None) -> ModelMeta | None:
+        from mteb_hybrid.models.directory import directory_meta
+
+        return directory_meta(model, revision)
+
+    _mteb.wrap_from_hub(local)
+
+
+def _benchmarks_loaded() -> None:
+    from mteb_hybrid.tasks.benchmarks import benchmarks
+
+    _mteb.add_benchmarks(benchmarks())
+
+
+def _evaluate_loaded() -> None:
+    def after(original: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> None:
+        from mteb_hybrid.tasks.predictions import complete_rank_tables
+
+        complete_rank_tables(original, model, tasks, **options)
+
+    _mteb.wrap_evaluate(after)
+
+
+_ON_LOAD: dict[str, Callable[[], None]] = {
+    "mteb.get_tasks": _tasks_loaded,
+    "mteb.models.model_implementations": _models_loaded,
+    "mteb.models.model_meta": _model_meta_loaded,
+    "mteb.benchmarks.benchmarks": _benchmarks_loaded,
+    "mteb.evaluate": _evaluate_loaded,
+}
+
+
+def module_loaded(name: str) -> None:
+    """Register what belongs to a module of MTEB that has just been loaded."""
+    _ON_LOAD[name]()
+
+
+def register() -> None:
+    """Make MTEB know our tasks, models and benchmarks, by hand; calling it again changes nothing.
+
+    Only needed where the start-up hook is switched off (``MTEB_HYBRID_AUTOLOAD=0``, ``python -S``, a zipped install).
+
+    Raises:
+        RegistrationError: MTEB has changed, or has a foreign task of one of our names.
+    """
+    for finder in [finder for finder in sys.meta_path if isinstance(finder, _autoload.RegistryFinder)]:
+        finder.leave()
+    for name in _ON_LOAD:
+        importlib.import_module(name)
+    for name in _ON_LOAD:
+        module_loaded(name)

@@ -1,0 +1,142 @@
+"""Rank tables: one Parquet file per model, revision, task and subset with what later analyses read.
+
+Every row is a query; see `SCHEMA`. What holds for the whole table (pool sizes, model, versions) stands in the file's
+metadata. Files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mteb_hybrid import __version__
+from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.errors import RankTableError
+from mteb_hybrid.metrics import QueryRanks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = 1
+_KEY = b"mteb_hybrid"
+
+SCHEMA = pa.schema(
+    [
+        pa.field("query_id", pa.string(), nullable=False),
+        pa.field("relevant_id", pa.list_(pa.string())),
+        pa.field("relevant_language", pa.list_(pa.string())),
+        pa.field("relevant_grade", pa.list_(pa.float64())),
+        pa.field("rank", pa.list_(pa.int64())),  # null: not retrieved, where `full_ranking` is false
+        pa.field("top_id", pa.list_(pa.string())),  # empty but for pooled subsets
+        pa.field("top_language", pa.list_(pa.string())),
+        pa.field("top_score", pa.list_(pa.float64())),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """What holds for a whole rank table.
+
+    Attributes:
+        model: The model's name in MTEB.
+        revision: The model's revision.
+        task: Name of the task.
+        split: Name of the split.
+        subset: Name of the subset.
+        query_language: Two-letter code.
+        pool: Number of passages per language of the pool.
+        dataset_revision: Revision of the collection.
+        similarity: ``cosine``, ``dot`` or ``model`` (the model's own), or ``search`` for lists from MTEB's search.
+        full_ranking: Whether every relevant passage was ranked; if not, ``depth`` passages per query were.
+        depth: Length of the lists, where the ranking is not full.
+        version: Version of this package.
+    """
+
+    model: str
+    revision: str
+    task: str
+    split: str
+    subset: str
+    query_language: str
+    pool: dict[str, int]
+    dataset_revision: str
+    similarity: str
+    full_ranking: bool = True
+    depth: int | None = None
+    version: str = field(default=__version__)
+
+    @property
+    def pool_size(self) -> int:
+        """Number of passages of the pool."""
+        return sum(self.pool.values())
+
+
+def table_path(folder: Path, model_folder: str, task: str, split: str, subset: str) -> Path:
+    """Where a table lies below the prediction folder: ``<model>/<revision>/<task>/<split>.<subset>.parquet``."""
+    return folder / model_folder / task / f"{split}.{subset}.parquet"
+
+
+def write_rank_table(path: Path, info: TableInfo, columns: dict[str, list[Any]]) -> None:
+    """Write one table; columns as in `SCHEMA`, the relevant passages of a query best first."""
+    schema = SCHEMA.with_metadata({_KEY: json.dumps({"format": FORMAT, **asdict(info)}).encode()})
+    table = pa.table(columns, schema=schema)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+@dataclass(frozen=True, slots=True)
+class RankTable:
+    """A rank table that was read back.
+
+    Attributes:
+        info: What holds for the whole table.
+        rows: The columns of `SCHEMA`.
+    """
+
+    info: TableInfo
+    rows: pa.Table
+
+    @classmethod
+    def read(cls, path: Path) -> RankTable:
+        """Read one table.
+
+        Raises:
+            RankTableError: No such file, not a rank table, or one of a newer format.
+        """
+        try:
+            rows = pq.read_table(path)
+            info = json.loads((rows.schema.metadata or {})[_KEY])
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RankTableError(f"{path} cannot be read as Parquet: {error}") from error
+        except (KeyError, ValueError) as error:
+            raise RankTableError(f"{path} is not a rank table of mteb-hybrid") from error
+        if info.pop("format") != FORMAT:
+            raise RankTableError(f"{path} has another format than {FORMAT}: update mteb-hybrid")
+        return cls(TableInfo(**info), rows)
+
+    def query_ranks(self) -> QueryRanks:
+        """The ranks as input of the metrics.
+
+        Raises:
+            RankTableError: The ranking is not full, so that some ranks are unknown.
+        """
+        ranks = self.rows.column("rank").combine_chunks()
+        lengths = np.asarray(ranks.value_lengths().fill_null(0))
+        flat = ranks.flatten()
+        if flat.null_count:
+            raise RankTableError(
+                f"{self.info.task} {self.info.subset} is ranked to depth {self.info.depth} only"
+            )
+        return QueryRanks.from_pairs(
+            np.repeat(np.arange(len(lengths)), lengths),
+            np.asarray(flat, dtype=np.int64),
+            queries=len(lengths),
+            pool_size=self.info.pool_size,
+            grade=np.asarray(self.rows.column("relevant_grade").combine_chunks().flatten()),
+        )

@@ -1,0 +1,367 @@
+"""Exact ranks of the relevant passages, streamed over the pool, never sorted.
+
+The rank of a relevant passage is one more than the number of passages that stand above it, so ranking is counting: one
+matrix product per chunk of the pool, one comparison per relevant passage, sums over chunks. Counts of different chunks,
+segments or machines add up.
+
+Exact means: ranks are those of the float64 scores of the float32 embeddings, whatever the chunk size, the number of
+threads or the device. Three things make that so:
+
+1. A float64 score is always computed in the same order (`_tree_sum`: elementwise operations only, which IEEE 754 fixes
+   to the last bit on every device). Equal embeddings therefore tie exactly.
+2. The fast float32 product differs from it by at most `error_bound`, proven for any order of summation. A passage
+   outside that distance from a relevant one is decided by the fast product.
+3. The few passages inside it are scored again in float64. Ties are broken by the caller's order (trec_eval: document id
+   descending), and a passage is never counted against itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+Similarity = Literal["cosine", "dot"]
+
+# elements of one block of scores: 2^20 float32 stay in a core's cache, larger blocks measured slower
+_BLOCK_ELEMENTS = 1 << 20
+# (query, passage) pairs that are scored in float64 at once
+_EXACT_PAIRS = 2048
+# how many more than k are taken from a chunk, so that near-ties at the k-th place seldom need a second look
+_TOP_SLACK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What `RankCounter` counted.
+
+    Attributes:
+        above: int64, shape (relevant pairs, segments): passages of each segment that stand above each relevant one.
+        top_order: int64, shape (queries, k): tie-break positions of the best k passages, best first; -1 where the pool
+            has fewer than k.
+        top_scores: float64, shape (queries, k): their scores; -inf where the pool has fewer than k.
+    """
+
+    above: NDArray[np.int64]
+    top_order: NDArray[np.int64]
+    top_scores: NDArray[np.float64]
+
+    def ranks(self) -> NDArray[np.int64]:
+        """Rank of each relevant pair over all segments, int64 in [1, pool size], shape (relevant pairs,)."""
+        return 1 + self.above.sum(axis=1)
+
+
+def error_bound(dimension: int, dtype: torch.dtype = torch.float32) -> float:
+    """Largest distance between the fast product of two vectors of length at most 1 and their float64 score.
+
+    For unit roundoff u and any order of summation, |fl(x.y) - x.y| <= gamma |x||y| with gamma = d u / (1 - d u)
+    (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Rounding both vectors and the
+    threshold to the fast type adds less than 4u, underflow less than d * 2^-120.
+    """
+    unit = torch.finfo(dtype).eps / 2
+    gamma = dimension * unit / (1 - dimension * unit)
+    float64_slack = 4 * (dimension + 4) * 2.0**-53  # the float64 scores themselves, and both norms
+    return gamma * (1 + 8 * unit) + 4 * unit + float64_slack + dimension * 2.0**-120
+
+
+class RankCounter:
+    """Counts, chunk by chunk of the pool, the passages above each relevant passage.
+
+    Args:
+        queries: float32, shape (queries, dimension); finite, no zero rows.
+        relevant_query: int64, shape (pairs,): row in ``queries`` of each relevant pair.
+        relevant_passages: float32, shape (pairs, dimension): embedding of each pair's passage.
+        relevant_order: int64, shape (pairs,): tie-break position of each pair's passage. Among equal scores the smaller
+            position ranks first. Positions are unique in the pool, so they also tell a passage from its equals.
+        similarity: ``cosine`` or ``dot``.
+        segments: Number of segments that the pool is counted in.
+        top_k: How many best passages to keep per query; 0 for none.
+        device: Torch device; by default CUDA where there is one.
+        block_elements: Scores per block, which bounds the memory; results do not depend on it.
+
+    Raises:
+        ValueError: Shapes that do not fit each other, or an unknown similarity.
+    """
+
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        relevant_query: NDArray[np.int64],
+        relevant_passages: NDArray[np.float32],
+        relevant_order: NDArray[np.int64],
+        *,
+        similarity: Similarity = "cosine",
+        segments: int = 1,
+        top_k: int = 0,
+        device: str | torch.device | None = None,
+        block_elements: int = _BLOCK_ELEMENTS,
+    ) -> None:
+        if similarity not in ("cosine", "dot"):
+            raise ValueError(f"similarity must be 'cosine' or 'dot', not {similarity!r}")
+        pairs = len(relevant_query)
+        if (
+            queries.ndim != 2
+            or relevant_passages.shape != (pairs, queries.shape[1])
+            or len(relevant_order) != pairs
+        ):
+            raise ValueError(
+                f"queries {queries.shape}, relevant passages {relevant_passages.shape}, {pairs} query rows and "
+                f"{len(relevant_order)} positions do not fit each other"
+            )
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.similarity = similarity
+        self.segments = segments
+        self.top_k = top_k
+        self.block_elements = block_elements
+        self.fast_type = torch.float32
+        self.dimension = int(queries.shape[1])
+
+        raw = self._tensor(queries).double()
+        unit = raw / _norms(raw)[:, None]
+        self._norm = (
+            _norms(raw)
+            if similarity == "dot"
+            else torch.ones(len(raw), dtype=torch.float64, device=self.device)
+        )
+        self._exact = raw if similarity == "dot" else unit  # what float64 scores are taken with
+        self._unit = unit  # what the fast product is taken with
+
+        self._query = self._tensor(relevant_query)
+        self._slot, slots = _slots(self._query, len(queries))
+        passages = self._tensor(relevant_passages).double()
+        weights = _norms(passages) if similarity == "cosine" else None
+        scores = self._score_pairs(self._query, torch.arange(pairs, device=self.device), passages, weights)
+        shape = (len(queries), slots)
+        self._threshold = torch.full(shape, torch.inf, dtype=torch.float64, device=self.device)
+        self._threshold[self._query, self._slot] = scores
+        self._order = torch.full(shape, -1, dtype=torch.int64, device=self.device)
+        self._order[self._query, self._slot] = self._tensor(relevant_order)
+        self._above = torch.zeros((*shape, segments), dtype=torch.int64, device=self.device)
+        self._top_scores = torch.full(
+            (len(queries), top_k), -torch.inf, dtype=torch.float64, device=self.device
+        )
+        self._top_order = torch.full((len(queries), top_k), -1, dtype=torch.int64, device=self.device)
+
+    def count(self, passages: NDArray[np.float32], order: NDArray[np.int64], segment: int = 0) -> None:
+        """Count one part of the pool.
+
+        Args:
+            passages: float32, shape (passages, dimension); finite, and no zero rows for ``cosine``.
+            order: int64, shape (passages,): tie-break positions, unique in the whole pool.
+            segment: The segment, in [0, segments), that these passages belong to.
+        """
+        if passages.ndim != 2 or passages.shape[1] != self.dimension or len(order) != len(passages):
+            raise ValueError(
+                f"passages {passages.shape} and {len(order)} positions do not fit queries of dimension {self.dimension}"
+            )
+        with _full_precision():
+            width = max(1, min(len(passages), 1024))
+            for start in range(0, len(passages), width):
+                chunk = self._tensor(passages[start : start + width]).double()
+                self._count_chunk(chunk, self._tensor(order[start : start + width]), segment)
+
+    def result(self) -> Ranking:
+        """The counts so far."""
+        return Ranking(
+            above=self._above[self._query, self._slot].cpu().numpy(),
+            top_order=self._top_order.cpu().numpy(),
+            top_scores=self._top_scores.cpu().numpy(),
+        )
+
+    def _count_chunk(self, chunk: torch.Tensor, order: torch.Tensor, segment: int) -> None:
+        norms = _norms(chunk)
+        if self.similarity == "cosine":
+            weights: torch.Tensor | None = norms
+            fast_passages = chunk / norms[:, None]
+            scale = 1.0
+        else:
+            weights = None
+            scale = 2.0 ** float(torch.ceil(torch.log2(norms.max().clamp_min(2.0**-1000))))
+            fast_passages = chunk / scale
+        rows = max(1, self.block_elements // len(chunk))
+        for start in range(0, len(self._unit), rows):
+            block = slice(start, start + rows)
+            unit = (
+                self._norm[block, None] * scale
+            )  # one unit of the fast score, in units of the float64 score
+            scores = self._unit[block].to(self.fast_type) @ fast_passages.to(self.fast_type).T
+            if not self._within_bound(scores, block, order, unit):
+                self.fast_type = torch.float64
+                scores = self._unit[block] @ fast_passages.T
+            self._count_block(scores, block, chunk, weights, order, unit, segment)
+            if self.top_k:
+                self._update_top(scores, block, chunk, weights, order, unit)
+
+    def _count_block(
+        self,
+        scores: torch.Tensor,
+        block: slice,
+        chunk: torch.Tensor,
+        weights: torch.Tensor | None,
+        order: torch.Tensor,
+        unit: torch.Tensor,
+        segment: int,
+    ) -> None:
+        bound = error_bound(self.dimension, self.fast_type)
+        threshold = self._threshold[block] / unit
+        upper, lower = (threshold + bound).to(self.fast_type), (threshold - bound).to(self.fast_type)
+        near = torch.zeros(scores.shape, dtype=torch.bool, device=self.device)
+        for slot in range(threshold.shape[1]):
+            surely = scores > upper[:, slot, None]
+            self._above[block, slot, segment] += torch.count_nonzero(surely, dim=1)
+            near |= (scores >= lower[:, slot, None]).logical_xor_(surely)
+        row, passage = near.nonzero(as_tuple=True)
+        if not len(row):
+            return
+        query = row + block.start
+        fast = scores[row, passage][:, None]
+        undecided = (fast >= lower[row]) & (fast <= upper[row])
+        exact = self._score_pairs(query, passage, chunk, weights)[:, None]
+        goal = self._threshold[query]
+        wins = (exact > goal) | ((exact == goal) & (order[passage][:, None] < self._order[query]))
+        self._above[:, :, segment].index_add_(0, query, (undecided & wins).long())
+
+    def _update_top(
+        self,
+        scores: torch.Tensor,
+        block: slice,
+        chunk: torch.Tensor,
+        weights: torch.Tensor | None,
+        order: torch.Tensor,
+        unit: torch.Tensor,
+    ) -> None:
+        """Merge the best of one block into the running best, by (float64 score, order)."""
+        bound = error_bound(self.dimension, self.fast_type)
+        width = scores.shape[1]
+        values, columns = scores.topk(min(self.top_k + _TOP_SLACK, width), dim=1)
+        # whoever belongs to the best k is at most one bound below the running k-th, and two below the chunk's k-th
+        least = self._top_scores[block, -1:] / unit - bound
+        if width >= self.top_k:
+            least = torch.maximum(least, values[:, self.top_k - 1 : self.top_k].double() - 2 * bound)
+        kept = values.double() >= least
+        if values.shape[1] < width and bool(
+            kept[:, -1].any()
+        ):  # more near-ties than slack: look at the whole block
+            values, columns = scores.sort(dim=1, descending=True)
+            kept = values.double() >= least
+            longest = int(kept.sum(dim=1).max())
+            columns, kept = columns[:, :longest], kept[:, :longest]
+        exact = torch.full(columns.shape, -torch.inf, dtype=torch.float64, device=self.device)
+        row, place = kept.nonzero(as_tuple=True)
+        exact[row, place] = self._score_pairs(row + block.start, columns[row, place], chunk, weights)
+        all_scores = torch.cat([self._top_scores[block], exact], dim=1)
+        all_order = torch.cat([self._top_order[block], torch.where(kept, order[columns], -1)], dim=1)
+        by_order = all_order.argsort(dim=1, stable=True)
+        by_score = all_scores.gather(1, by_order).argsort(dim=1, descending=True, stable=True)[
+            :, : self.top_k
+        ]
+        best = by_order.gather(1, by_score)
+        self._top_scores[block] = all_scores.gather(1, best)
+        self._top_order[block] = all_order.gather(1, best)
+
+    def _score_pairs(
+        self, query: torch.Tensor, passage: torch.Tensor, passages: torch.Tensor, weights: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Float64 scores of (query row, row of ``passages``) pairs, always in the same order of operations."""
+        scores = torch.empty(len(query), dtype=torch.float64, device=self.device)
+        for start in range(0, len(query), _EXACT_PAIRS):
+            part = slice(start, start + _EXACT_PAIRS)
+            scores[part] = _tree_sum(self._exact[query[part]] * passages[passage[part]])
+        return scores if weights is None else scores / weights[passage]
+
+    def _within_bound(
+        self, scores: torch.Tensor, block: slice, order: torch.Tensor, unit: torch.Tensor
+    ) -> bool:
+        """Whether the fast product keeps its bound where the float64 score is known: at the relevant passages.
+
+        A build of torch or a setting outside of our reach may compute float32 products with fewer bits.
+        """
+        if self.fast_type is torch.float64:
+            return True
+        column_of = torch.full((int(order.max()) + 1,), -1, dtype=torch.int64, device=self.device)
+        column_of[order] = torch.arange(len(order), device=self.device)
+        relevant = self._order[block]
+        columns = torch.where(
+            (relevant >= 0) & (relevant < len(column_of)),
+            column_of[relevant.clamp(0, len(column_of) - 1)],
+            -1,
+        )
+        row, slot = (columns >= 0).nonzero(as_tuple=True)
+        if not len(row):
+            return True
+        known = self._threshold[block][row, slot] / unit[row, 0]
+        error = (scores[row, columns[row, slot]].double() - known).abs().max()
+        if error <= error_bound(self.dimension, self.fast_type):
+            return True
+        logger.warning(
+            "float32 products on %s are off by %.1e, more than float32 allows: ranking in float64",
+            self.device,
+            error,
+        )
+        return False
+
+    def _tensor(self, array: NDArray[np.float32] | NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+def tie_order(passage_ids: list[str]) -> NDArray[np.int64]:
+    """Tie-break positions in trec_eval's order: among equal scores the larger id (as a string) comes first.
+
+    Returns:
+        int64, shape (passages,): position of each passage when ids are sorted descending.
+    """
+    order = np.empty(len(passage_ids), dtype=np.int64)
+    order[sorted(range(len(passage_ids)), key=passage_ids.__getitem__, reverse=True)] = np.arange(
+        len(passage_ids)
+    )
+    return order
+
+
+def _slots(query: torch.Tensor, queries: int) -> tuple[torch.Tensor, int]:
+    """Number the relevant pairs within their query: (slot of each pair, number of slots)."""
+    counts = torch.bincount(query, minlength=queries)
+    by_query = query.argsort(stable=True)
+    first = counts.cumsum(0) - counts
+    slot = torch.empty_like(query)
+    slot[by_query] = torch.arange(len(query), device=query.device) - first[query[by_query]]
+    return slot, int(counts.max()) if len(counts) else 0
+
+
+def _norms(vectors: torch.Tensor) -> torch.Tensor:
+    """Euclidean norms of float64 rows, in the fixed order of operations."""
+    return _tree_sum(vectors * vectors).sqrt()
+
+
+def _tree_sum(products: torch.Tensor) -> torch.Tensor:
+    """Sum over the last dimension by repeated halving; overwrites ``products``.
+
+    Every step is an elementwise addition, so the result depends on nothing but the numbers.
+    """
+    width = products.shape[-1]
+    while width > 1:
+        half = (width + 1) // 2
+        products[..., : width - half] += products[..., half:width]
+        width = half
+    return products[..., 0].clone()
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep torch from computing float32 products with fewer bits (TF32, bfloat16), whatever the user has set."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,115 @@
+"""The paper's view of a results folder: per model and collection the macro-averages of the three settings.
+
+Works from MTEB's result JSON alone. Macro-average: first the mean over the queries of a subset (that is what the JSON
+holds), then the mean over subsets (arXiv 2408.10536, section 3.2).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mteb_hybrid.errors import ResultsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SETTINGS = ("Monolingual", "CrossLingual", "Multilingual")
+
+
+@dataclass(frozen=True, slots=True)
+class SubsetScores:
+    """Scores of one subset of one task for one model."""
+
+    model: str
+    revision: str
+    collection: str
+    setting: str
+    subset: str
+    scores: dict[str, float]
+
+
+@dataclass(slots=True)
+class ModelSummary:
+    """One model on one collection.
+
+    Attributes:
+        model: The model's name in MTEB.
+        revision: Its revision.
+        collection: Task family, such as ``XQuADR``.
+        scores: Setting to subset to scores, all of one split.
+    """
+
+    model: str
+    revision: str
+    collection: str
+    scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+
+    def mean(self, setting: str, score: str) -> float | None:
+        """Macro-average of a score over the subsets of a setting; None if a subset lacks it or there is none."""
+        values = [subset.get(score) for subset in self.scores.get(setting, {}).values()]
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(values) else None
+
+    def query_languages(self) -> list[str]:
+        """Query languages of all settings, sorted."""
+        return sorted({subset.split("-")[0] for subsets in self.scores.values() for subset in subsets})
+
+    def by_query_language(self, setting: str, score: str) -> dict[str, float]:
+        """Mean of a score over the subsets of each query language."""
+        values: dict[str, list[float]] = {}
+        for subset, scores in self.scores.get(setting, {}).items():
+            if score in scores:
+                values.setdefault(subset.split("-")[0], []).append(scores[score])
+        return {language: sum(found) / len(found) for language, found in values.items()}
+
+
+def read_results(folder: Path, split: str = "test") -> list[SubsetScores]:
+    """Scores of all our kinds of tasks in a results folder of `mteb run`, or in any folder above or below it.
+
+    Raises:
+        ResultsError: No such folder, a file that is not JSON, or no result of ours.
+    """
+    if not folder.is_dir():
+        raise ResultsError(f"{folder} is not a folder; give the --output-folder of `mteb run`")
+    found: list[SubsetScores] = []
+    for path in sorted(folder.rglob("*.json")):
+        family = next((s for s in SETTINGS if path.stem.endswith(s)), None)
+        if family is None:
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            rows = content["scores"].get(split, [])
+        except (OSError, ValueError, KeyError) as error:
+            raise ResultsError(
+                f"{path} is not a result of MTEB, or cut off: {error}. Remove it and run again"
+            ) from error
+        model, revision = _identity(path)
+        for row in rows:
+            scores = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
+            collection = path.stem.removesuffix(family)
+            found.append(SubsetScores(model, revision, collection, family, row["hf_subset"], scores))
+    if not found:
+        raise ResultsError(f"{folder} holds no result of a Monolingual, CrossLingual or Multilingual task")
+    return found
+
+
+def summarise(scores: Iterable[SubsetScores]) -> list[ModelSummary]:
+    """Group scores by collection and model."""
+    summaries: dict[tuple[str, str, str], ModelSummary] = {}
+    for one in scores:
+        key = (one.collection, one.model, one.revision)
+        summary = summaries.setdefault(key, ModelSummary(one.model, one.revision, one.collection))
+        summary.scores.setdefault(one.setting, {})[one.subset] = one.scores
+    return [summaries[key] for key in sorted(summaries)]
+
+
+def _identity(path: Path) -> tuple[str, str]:
+    """Model and revision: from the model_meta.json beside a result, else from its folders."""
+    try:
+        meta: dict[str, Any] = json.loads((path.parent / "model_meta.json").read_text(encoding="utf-8"))
+        return str(meta["name"]), str(meta["revision"])
+    except (OSError, ValueError, KeyError):
+        return path.parent.parent.name.replace("__", "/"), path.parent.name

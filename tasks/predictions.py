@@ -1,0 +1,140 @@
+"""What ``--prediction-folder`` writes: one rank table per model, revision, task and subset, and none missing."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mteb_hybrid import _mteb
+from mteb_hybrid.rank_table import RankTable, TableInfo, table_path, write_rank_table
+from mteb_hybrid.errors import RankTableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mteb.abstasks.task_metadata import TaskMetadata
+    from mteb.models.model_meta import ModelMeta
+
+    from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+    from mteb_hybrid.tasks.ranked import RankedSubset
+
+logger = logging.getLogger(__name__)
+
+
+def model_folder(meta: ModelMeta) -> str:
+    """``<model>/<revision>``, and the experiment below it, as MTEB lays out its results."""
+    folder = f"{meta.model_name_as_path()}/{meta.revision or 'no_revision_available'}"
+    return f"{folder}/experiments/{meta.experiment_name}" if meta.experiment_name else folder
+
+
+def save_rank_table(
+    folder: Path,
+    model: Any,
+    metadata: TaskMetadata,
+    split: str,
+    subset: str,
+    query_language: str,
+    ranked: RankedSubset,
+) -> None:
+    """Write the rank table of one subset."""
+    data, meta = ranked.data, model.mteb_model_meta
+    info = TableInfo(
+        model=str(meta.name),
+        revision=str(meta.revision),
+        task=metadata.name,
+        split=split,
+        subset=subset,
+        query_language=query_language,
+        pool=data.pool(),
+        dataset_revision=metadata.dataset["revision"],
+        similarity=ranked.similarity,
+        full_ranking=ranked.full,
+        depth=ranked.depth,
+    )
+    best_first = np.lexsort((ranked.rank, data.pair_query))
+    ends = np.cumsum(np.bincount(data.pair_query, minlength=len(data.query_ids)))
+    passage = data.pair_passage[best_first]
+    ids = np.array(data.passage_ids, dtype=object)
+    labels = np.array(data.languages, dtype=object)
+    ranks = np.where(ranked.retrieved[best_first], ranked.rank[best_first], None)
+
+    def grouped(values: np.ndarray[Any, Any]) -> list[list[Any]]:
+        return [part.tolist() for part in np.split(values, ends[:-1])]
+
+    tops = [row[row >= 0] for row in ranked.top_passage]
+    columns = {
+        "query_id": data.query_ids,
+        "relevant_id": grouped(ids[passage]),
+        "relevant_language": grouped(labels[data.language[passage]]),
+        "relevant_grade": grouped(data.pair_grade[best_first]),
+        "rank": grouped(ranks),
+        "top_id": [ids[top].tolist() for top in tops],
+        "top_language": [labels[data.language[top]].tolist() for top in tops],
+        "top_score": [row[: len(top)].tolist() for row, top in zip(ranked.top_score, tops, strict=True)],
+    }
+    write_rank_table(
+        table_path(Path(folder), model_folder(meta), metadata.name, split, subset), info, columns
+    )
+
+
+def complete_rank_tables(
+    evaluate: Callable[..., Any], model: Any, tasks: Any, *, prediction_folder: Any = None, **options: Any
+) -> None:
+    """After a run: write the rank tables of subsets whose scores came from MTEB's cache.
+
+    MTEB does not ask a task for what it has cached, so these tables would be silently absent. The subsets are evaluated
+    again, outside of the cache, whose scores stay as they are.
+
+    Args:
+        evaluate: `mteb.evaluate` itself.
+        model: The model of the run, as the user gave it.
+        tasks: The tasks of the run: one, several or a benchmark.
+        prediction_folder: The run's prediction folder.
+        options: The run's other options.
+    """
+    if prediction_folder is None or str(options.get("overwrite_strategy", "")) == "only-cache":
+        return
+    meta = _mteb.model_meta_of(model)
+    for task in _ours(tasks):
+        missing = missing_tables(task, meta, Path(prediction_folder))
+        if not missing:
+            continue
+        logger.warning(
+            "%s: %d rank tables are missing in %s because MTEB had the scores cached; ranking these subsets again: %s",
+            task.metadata.name, len(missing), prediction_folder, ", ".join(missing),
+        )  # fmt: skip
+        again = type(task)()
+        again.hf_subsets = missing
+        again.filter_eval_splits(task.eval_splits)
+        rerun = {
+            **options,
+            "cache": None,
+            "overwrite_strategy": "always",
+            "prediction_folder": prediction_folder,
+        }
+        evaluate(model, again, **rerun)
+
+
+def missing_tables(task: AbsTaskParallelRetrieval, meta: ModelMeta, folder: Path) -> list[str]:
+    """Subsets of a task without a readable rank table of the task's data revision."""
+    missing = []
+    for subset in task.hf_subsets:
+        for split in task.eval_splits:
+            path = table_path(folder, model_folder(meta), task.metadata.name, split, subset)
+            try:
+                current = RankTable.read(path).info.dataset_revision == task.metadata.dataset["revision"]
+            except RankTableError:
+                current = False
+            if not current and subset not in missing:
+                missing.append(subset)
+    return missing
+
+
+def _ours(tasks: Any) -> Iterable[AbsTaskParallelRetrieval]:
+    from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+
+    listed = tasks if hasattr(tasks, "__iter__") else getattr(tasks, "tasks", [tasks])
+    return [task for task in listed if isinstance(task, AbsTaskParallelRetrieval)]

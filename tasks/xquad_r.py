@@ -1,0 +1,98 @@
+"""XQuAD-R (LAReQA): 11 languages, 1,190 questions, one relevant sentence in each language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mteb.abstasks.task_metadata import TaskMetadata
+
+from mteb_hybrid.collections import xquad_r
+from mteb_hybrid.collections.lareqa import XQUAD_R_FILES
+from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+from mteb_hybrid.tasks.settings import Setting, eval_langs
+
+CITATION = r"""
+@inproceedings{roy-etal-2020-lareqa,
+  author = {Roy, Uma and Constant, Noah and Al-Rfou, Rami and Barua, Aditya and Phillips, Aaron and Yang, Yinfei},
+  booktitle = {Proceedings of the 2020 Conference on Empirical Methods in Natural Language Processing (EMNLP)},
+  doi = {10.18653/v1/2020.emnlp-main.477},
+  pages = {5919--5930},
+  publisher = {Association for Computational Linguistics},
+  title = {{LAR}e{QA}: Language-Agnostic Answer Retrieval from a Multilingual Pool},
+  year = {2020},
+}
+
+@inproceedings{artetxe-etal-2020-cross,
+  author = {Artetxe, Mikel and Ruder, Sebastian and Yogatama, Dani},
+  booktitle = {Proceedings of the 58th Annual Meeting of the Association for Computational Linguistics},
+  doi = {10.18653/v1/2020.acl-main.421},
+  pages = {4623--4637},
+  publisher = {Association for Computational Linguistics},
+  title = {On the Cross-lingual Transferability of Monolingual Representations},
+  year = {2020},
+}
+"""
+
+_SETTING_LINES = {
+    Setting.MONOLINGUAL: "Questions and candidates are in the same language.",
+    Setting.CROSS_LINGUAL: (
+        "Questions and candidates are in different languages; the subset en-de has English questions and German candidates."
+    ),
+    Setting.MULTILINGUAL: (
+        "The candidates of all 11 languages are pooled; a subset is named by the language of its questions. Each question "
+        "has 11 relevant sentences, one in each language, and rank_distance measures how far apart they are ranked."
+    ),
+}
+
+
+def _metadata(setting: Setting, **changes: Any) -> TaskMetadata:
+    return TaskMetadata(
+        name=f"XQuADR{setting.value}",
+        dataset={"path": "google-research-datasets/lareqa", "revision": XQUAD_R_FILES.revision},
+        description=(
+            "Retrieval of the sentence that answers a question, from the sentences of the XQuAD paragraphs. "
+            f"{_SETTING_LINES[setting]} The translations of XQuAD were made by professional human translators. Scores are "
+            "over the full ranking."
+        ),
+        reference="https://arxiv.org/abs/2004.05484",
+        type="Retrieval",
+        category="t2t",
+        modalities=["text"],
+        eval_splits=["test"],
+        eval_langs=eval_langs(setting, xquad_r().languages),
+        main_score="map",
+        date=("2016-01-01", "2020-04-10"),
+        domains=["Encyclopaedic", "Written"],
+        task_subtypes=["Question answering"],
+        license="cc-by-sa-4.0",
+        annotations_creators="human-annotated",
+        dialect=[],
+        sample_creation="human-translated",
+        bibtex_citation=CITATION,
+        adapted_from=["XQuADRetrieval"],
+        **changes,
+    )
+
+
+class XQuADRMonolingual(AbsTaskParallelRetrieval):
+    """11 subsets, such as ``de``: German questions, German sentences."""
+
+    collection = staticmethod(xquad_r)
+    setting = Setting.MONOLINGUAL
+    metadata = _metadata(Setting.MONOLINGUAL)
+
+
+class XQuADRCrossLingual(AbsTaskParallelRetrieval):
+    """110 subsets, such as ``en-de``: English questions, German sentences."""
+
+    collection = staticmethod(xquad_r)
+    setting = Setting.CROSS_LINGUAL
+    metadata = _metadata(Setting.CROSS_LINGUAL)
+
+
+class XQuADRMultilingual(AbsTaskParallelRetrieval):
+    """11 subsets, such as ``de``: German questions, the sentences of all 11 languages."""
+
+    collection = staticmethod(xquad_r)
+    setting = Setting.MULTILINGUAL
+    metadata = _metadata(Setting.MULTILINGUAL)
