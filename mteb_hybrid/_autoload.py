@@ -8,6 +8,13 @@ never imports MTEB pays for two small files. ``MTEB_HYBRID_AUTOLOAD=0`` switches
 import os
 import sys
 
+TYPE_CHECKING = False  # typing itself is not worth importing at every start of Python
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
 # MTEB's modules that hold a registry or a door that we have to be known at
 TARGETS = (
     "mteb.get_tasks",
@@ -24,7 +31,9 @@ class RegistryFinder:
     def __init__(self) -> None:
         self.waiting = set(TARGETS)
 
-    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
+    def find_spec(
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         """Find ``name`` with the other finders; wrap its loader if it is one of ours to watch."""
         if name not in self.waiting:
             return None
@@ -33,7 +42,7 @@ class RegistryFinder:
             self.leave()
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find is not None and finder is not self else None
+            spec: ModuleSpec | None = find(name, path, target) if find is not None and finder is not self else None
             if spec is not None:
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
                     _notify_after_exec(spec.loader)
@@ -46,11 +55,11 @@ class RegistryFinder:
             sys.meta_path.remove(self)
 
 
-def _notify_after_exec(loader):  # type: ignore[no-untyped-def]
+def _notify_after_exec(loader: "Loader") -> None:
     """Let ``loader`` execute its module as ever, then pass the module on to the plugin."""
     original = loader.exec_module
 
-    def exec_module(module):  # type: ignore[no-untyped-def]
+    def exec_module(module: "ModuleType") -> None:
         original(module)
         try:
             from mteb_hybrid.plugin import module_loaded
@@ -59,15 +68,15 @@ def _notify_after_exec(loader):  # type: ignore[no-untyped-def]
         except Exception as error:  # noqa: BLE001 - whatever fails in us, MTEB goes on
             warn_once(error)
 
-    loader.exec_module = exec_module
+    loader.exec_module = exec_module  # type: ignore[method-assign]
 
 
 _warned = False
 
 
-def warn_once(error):  # type: ignore[no-untyped-def]
+def warn_once(error: Exception) -> None:
     """Turn a failure of ours into one warning that names the cause and the cure."""
-    global _warned  # noqa: PLW0603
+    global _warned
     if _warned:
         return
     _warned = True
@@ -82,12 +91,12 @@ def warn_once(error):  # type: ignore[no-untyped-def]
     )
 
 
-def installed():  # type: ignore[no-untyped-def]
+def installed() -> bool:
     """Whether the hook ran at the start of this process (not whether MTEB has been imported since)."""
     return _installed
 
 
-def _install():  # type: ignore[no-untyped-def]
+def _install() -> bool:
     if os.environ.get("MTEB_HYBRID_AUTOLOAD", "1").strip().lower() in {"0", "false", "no", "off"}:
         return False
     if not any(isinstance(finder, RegistryFinder) for finder in sys.meta_path):

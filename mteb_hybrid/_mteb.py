@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from mteb.types import PromptType
 
 
+# marks the functions that we have put in the place of MTEB's
+_OURS = "_mteb_hybrid"
+
+
 def module(name: str) -> ModuleType:
     """A loaded module of MTEB by name; ``mteb.evaluate`` is a function in the package and a module here."""
     return sys.modules[name]
@@ -91,12 +95,10 @@ def wrap_from_hub(local: Callable[[str, str | None], ModelMeta | None]) -> None:
     """Ask ``local`` (name, revision) first wherever MTEB would look a model up on the hub."""
     meta_class = _need(module("mteb.models.model_meta"), "ModelMeta")
     original = _need(meta_class, "from_hub").__func__
-    if getattr(original, "_mteb_hybrid", False):
+    if hasattr(original, _OURS):
         return
 
-    def from_hub(
-        cls: type[ModelMeta], model: str, revision: str | None = None, *args: Any, **kwargs: Any
-    ) -> ModelMeta:
+    def from_hub(cls: type[ModelMeta], model: str, revision: str | None = None, *args: Any, **kwargs: Any) -> ModelMeta:
         meta = local(model, revision)
         if meta is not None:
             return meta
@@ -104,7 +106,7 @@ def wrap_from_hub(local: Callable[[str, str | None], ModelMeta | None]) -> None:
         return from_original
 
     from_hub.__doc__ = original.__doc__
-    from_hub._mteb_hybrid = True  # type: ignore[attr-defined]
+    setattr(from_hub, _OURS, True)
     meta_class.from_hub = classmethod(from_hub)
 
 
@@ -114,7 +116,7 @@ def wrap_evaluate(after: Callable[..., None]) -> None:
 
     target = module("mteb.evaluate")
     original = _need(target, "evaluate")
-    if getattr(original, "_mteb_hybrid", False):
+    if hasattr(original, _OURS):
         return
 
     @functools.wraps(original)
@@ -123,7 +125,7 @@ def wrap_evaluate(after: Callable[..., None]) -> None:
         after(original, model, tasks, **kwargs)
         return result
 
-    evaluate._mteb_hybrid = True  # type: ignore[attr-defined]
+    setattr(evaluate, _OURS, True)
     target.evaluate = evaluate  # type: ignore[attr-defined]
     package = sys.modules.get("mteb")
     if package is not None and getattr(package, "evaluate", None) is original:

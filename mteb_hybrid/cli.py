@@ -6,7 +6,7 @@ import importlib.metadata
 import itertools
 import os
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
 import typer
@@ -50,7 +50,7 @@ def info() -> None:
     if trouble:
         console.print(f"trouble: {trouble}")
     data = data_folder()
-    console.print(f"data folder: {data if data else f'not set ({DATA_VARIABLE})'}", soft_wrap=True)
+    console.print(f"data folder: {data or f'not set ({DATA_VARIABLE})'}", soft_wrap=True)
     console.print(f"cache folder: {cache_folder()} ({CACHE_VARIABLE})", soft_wrap=True)
     console.print(f"embedding store: at most {STORE.max_bytes:,} bytes ({STORE_VARIABLE})")
     versions = Table(show_header=False, box=None)

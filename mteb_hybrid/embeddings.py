@@ -83,7 +83,7 @@ class EmbeddingStore:
             model: The object that embeds; its embeddings go when it goes, and when its weights change.
             key: Whatever besides the model and the text decides the embedding: role, prompt, options.
             texts: The texts; equal ones are encoded once.
-            encode: Called at most once, with the distinct unknown texts; returns an array or tensor of their embeddings.
+            encode: Called at most once, with the distinct unknown texts; returns an array or tensor of embeddings.
             describe: Model, task and subset, for messages.
 
         Returns:
@@ -131,9 +131,7 @@ class EmbeddingStore:
         if identity not in self._states:
             try:
                 weakref.finalize(model, self._forget, identity)
-            except (
-                TypeError
-            ):  # cannot be referenced weakly: hold it, or its id could be given to another model
+            except TypeError:  # cannot be referenced weakly: hold it, or its id could be given to another model
                 self._held[identity] = model
         elif self._states[identity] != state:
             logger.info("the weights of %s have changed: its embeddings are forgotten", type(model).__name__)
@@ -159,7 +157,7 @@ def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray
     if hasattr(raw, "detach"):
         raw = raw.detach().cpu().float().numpy()
     try:
-        embeddings = np.asarray(raw, dtype=np.float32)
+        embeddings: NDArray[np.float32] = np.asarray(raw, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise EmbeddingError(
             f"{describe} did not return one vector of numbers per text ({error}); first text: {_excerpt(texts[0])}"
@@ -170,14 +168,14 @@ def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray
             f"{describe} returned embeddings of shape {embeddings.shape} for {len(texts)} texts, expected "
             f"({len(texts)}, dimension); first text without a good one: {_excerpt(bad)}"
         )
-    finite = np.isfinite(embeddings).all(axis=1)
-    usable = finite & (embeddings != 0).any(axis=1)
+    finite: NDArray[np.bool_] = np.isfinite(embeddings).all(axis=1)
+    usable = finite & embeddings.any(axis=1)
     if not usable.all():
         first = int(np.argmin(usable))
         kind = "zero" if finite[first] else ("NaN" if np.isnan(embeddings[first]).any() else "infinite")
         raise EmbeddingError(
             f"{describe} returned a {kind} embedding for {_excerpt(texts[first])} (text {first} of {len(texts)}; "
-            f"{int((~usable).sum())} such embeddings). It cannot be ranked; check the model, its precision and its input"
+            f"{int((~usable).sum())} such embeddings). It cannot be ranked; check the model, its precision and input"
         )
     return embeddings
 
@@ -196,9 +194,7 @@ def weights_state(model: object) -> Hashable:
         return None
     with torch.no_grad():
         tensors = [*modules[0].parameters(), *modules[0].buffers()]
-        counters = tuple(
-            (tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference()
-        )  # noqa: SLF001
+        counters = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference())  # noqa: SLF001
         samples = [
             tensor.reshape(-1)[:: max(1, tensor.numel() // 8)][:8].double().sum()
             for tensor in tensors

@@ -50,9 +50,7 @@ def recognise_similarity(
     tolerance = 2 * error_bound(queries.shape[1]) + 1e-6
     order: tuple[Similarity, ...] = ("dot", "cosine") if declared == "dot" else ("cosine", "dot")
     for name in order:
-        expected, allowed = (
-            (products / lengths, tolerance) if name == "cosine" else (products, tolerance * lengths)
-        )
+        expected, allowed = (products / lengths, tolerance) if name == "cosine" else (products, tolerance * lengths)
         if bool((np.abs(values - expected) <= allowed).all()):
             return name
     return None
@@ -114,7 +112,8 @@ def _call(
     result = np.asarray(values, dtype=np.float64)
     if result.shape != (len(queries), len(passages)):
         raise ValueError(
-            f"the model's similarity returned shape {result.shape} for {len(queries)} queries and {len(passages)} passages"
+            f"the model's similarity returned shape {result.shape} for {len(queries)} queries and "
+            f"{len(passages)} passages"
         )
     if np.isnan(result).any():
         raise ValueError("the model's similarity returned NaN")

@@ -1,6 +1,6 @@
 """How MTEB comes to know our tasks, models and benchmarks.
 
-`mteb_hybrid._autoload` calls `module_loaded` when MTEB imports one of its registries; `register` does all of it by hand.
+`mteb_hybrid._autoload` calls `module_loaded` when MTEB imports one of its registries; `register` does it by hand.
 """
 
 from __future__ import annotations

@@ -130,9 +130,7 @@ class RankTable:
         lengths = np.asarray(ranks.value_lengths().fill_null(0))
         flat = ranks.flatten()
         if flat.null_count:
-            raise RankTableError(
-                f"{self.info.task} {self.info.subset} is ranked to depth {self.info.depth} only"
-            )
+            raise RankTableError(f"{self.info.task} {self.info.subset} is ranked to depth {self.info.depth} only")
         return QueryRanks.from_pairs(
             np.repeat(np.arange(len(lengths)), lengths),
             np.asarray(flat, dtype=np.int64),

@@ -59,7 +59,8 @@ class Ranking:
 
     def ranks(self) -> NDArray[np.int64]:
         """Rank of each relevant pair over all segments, int64 in [1, pool size], shape (relevant pairs,)."""
-        return 1 + self.above.sum(axis=1)
+        ranks: NDArray[np.int64] = 1 + self.above.sum(axis=1)
+        return ranks
 
 
 def error_bound(dimension: int, dtype: torch.dtype = torch.float32) -> float:
@@ -110,11 +111,7 @@ class RankCounter:
         if similarity not in ("cosine", "dot"):
             raise ValueError(f"similarity must be 'cosine' or 'dot', not {similarity!r}")
         pairs = len(relevant_query)
-        if (
-            queries.ndim != 2
-            or relevant_passages.shape != (pairs, queries.shape[1])
-            or len(relevant_order) != pairs
-        ):
+        if queries.ndim != 2 or relevant_passages.shape != (pairs, queries.shape[1]) or len(relevant_order) != pairs:
             raise ValueError(
                 f"queries {queries.shape}, relevant passages {relevant_passages.shape}, {pairs} query rows and "
                 f"{len(relevant_order)} positions do not fit each other"
@@ -130,9 +127,7 @@ class RankCounter:
         raw = self._tensor(queries).double()
         unit = raw / _norms(raw)[:, None]
         self._norm = (
-            _norms(raw)
-            if similarity == "dot"
-            else torch.ones(len(raw), dtype=torch.float64, device=self.device)
+            _norms(raw) if similarity == "dot" else torch.ones(len(raw), dtype=torch.float64, device=self.device)
         )
         self._exact = raw if similarity == "dot" else unit  # what float64 scores are taken with
         self._unit = unit  # what the fast product is taken with
@@ -148,9 +143,7 @@ class RankCounter:
         self._order = torch.full(shape, -1, dtype=torch.int64, device=self.device)
         self._order[self._query, self._slot] = self._tensor(relevant_order)
         self._above = torch.zeros((*shape, segments), dtype=torch.int64, device=self.device)
-        self._top_scores = torch.full(
-            (len(queries), top_k), -torch.inf, dtype=torch.float64, device=self.device
-        )
+        self._top_scores = torch.full((len(queries), top_k), -torch.inf, dtype=torch.float64, device=self.device)
         self._top_order = torch.full((len(queries), top_k), -1, dtype=torch.int64, device=self.device)
 
     def count(self, passages: NDArray[np.float32], order: NDArray[np.int64], segment: int = 0) -> None:
@@ -192,9 +185,7 @@ class RankCounter:
         rows = max(1, self.block_elements // len(chunk))
         for start in range(0, len(self._unit), rows):
             block = slice(start, start + rows)
-            unit = (
-                self._norm[block, None] * scale
-            )  # one unit of the fast score, in units of the float64 score
+            unit = self._norm[block, None] * scale  # one unit of the fast score, in units of the float64 score
             scores = self._unit[block].to(self.fast_type) @ fast_passages.to(self.fast_type).T
             if not self._within_bound(scores, block, order, unit):
                 self.fast_type = torch.float64
@@ -250,9 +241,7 @@ class RankCounter:
         if width >= self.top_k:
             least = torch.maximum(least, values[:, self.top_k - 1 : self.top_k].double() - 2 * bound)
         kept = values.double() >= least
-        if values.shape[1] < width and bool(
-            kept[:, -1].any()
-        ):  # more near-ties than slack: look at the whole block
+        if values.shape[1] < width and bool(kept[:, -1].any()):  # more near-ties than slack: look at the whole block
             values, columns = scores.sort(dim=1, descending=True)
             kept = values.double() >= least
             longest = int(kept.sum(dim=1).max())
@@ -263,9 +252,7 @@ class RankCounter:
         all_scores = torch.cat([self._top_scores[block], exact], dim=1)
         all_order = torch.cat([self._top_order[block], torch.where(kept, order[columns], -1)], dim=1)
         by_order = all_order.argsort(dim=1, stable=True)
-        by_score = all_scores.gather(1, by_order).argsort(dim=1, descending=True, stable=True)[
-            :, : self.top_k
-        ]
+        by_score = all_scores.gather(1, by_order).argsort(dim=1, descending=True, stable=True)[:, : self.top_k]
         best = by_order.gather(1, by_score)
         self._top_scores[block] = all_scores.gather(1, best)
         self._top_order[block] = all_order.gather(1, best)
@@ -280,9 +267,7 @@ class RankCounter:
             scores[part] = _tree_sum(self._exact[query[part]] * passages[passage[part]])
         return scores if weights is None else scores / weights[passage]
 
-    def _within_bound(
-        self, scores: torch.Tensor, block: slice, order: torch.Tensor, unit: torch.Tensor
-    ) -> bool:
+    def _within_bound(self, scores: torch.Tensor, block: slice, order: torch.Tensor, unit: torch.Tensor) -> bool:
         """Whether the fast product keeps its bound where the float64 score is known: at the relevant passages.
 
         A build of torch or a setting outside of our reach may compute float32 products with fewer bits.
@@ -322,9 +307,7 @@ def tie_order(passage_ids: list[str]) -> NDArray[np.int64]:
         int64, shape (passages,): position of each passage when ids are sorted descending.
     """
     order = np.empty(len(passage_ids), dtype=np.int64)
-    order[sorted(range(len(passage_ids)), key=passage_ids.__getitem__, reverse=True)] = np.arange(
-        len(passage_ids)
-    )
+    order[sorted(range(len(passage_ids)), key=passage_ids.__getitem__, reverse=True)] = np.arange(len(passage_ids))
     return order
 
 

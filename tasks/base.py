@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from datasets import Dataset, concatenate_datasets
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
-
 from mteb_hybrid.tasks.dense import is_dense_encoder, rank_dense
 from mteb_hybrid.tasks.predictions import save_rank_table
 from mteb_hybrid.tasks.ranked import RankedSubset, SubsetData
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 TOP_K = 100
 
 
-class AbsTaskParallelRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
+class AbsTaskParallelRetrieval(AbsTaskRetrieval):
     """Retrieval in a parallel collection.
 
     Subclasses set ``metadata``, and
@@ -43,6 +42,7 @@ class AbsTaskParallelRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
 
     collection: ClassVar[Callable[[], ParallelCollection]]
     setting: ClassVar[Setting]
+    _lists: dict[str, dict[str, float]]
 
     def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
         """Load the languages that the kept subsets name, and no others.
@@ -58,9 +58,7 @@ class AbsTaskParallelRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
         kept = {name: planned[name] for name in self.hf_subsets}
         named = {language for s in kept.values() for language in (s.query_language, *s.passage_languages)}
         parts = {language: collection.load(language) for language in sorted(named)}
-        ids = {
-            language: collection.passage_ids(language, len(part.passages)) for language, part in parts.items()
-        }
+        ids = {language: collection.passage_ids(language, len(part.passages)) for language, part in parts.items()}
         corpora = {language: _corpus(part, ids[language]) for language, part in parts.items()}
         pools: dict[tuple[str, ...], Dataset] = {}
         self.dataset = {}
@@ -101,14 +99,10 @@ class AbsTaskParallelRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
                 top_k=TOP_K if data.pooled else 0,
             )
         else:
-            scores, ranked = self._search(
-                model, data_split, data, encode_kwargs, hf_split, hf_subset, **kwargs
-            )
+            scores, ranked = self._search(model, data_split, data, encode_kwargs, hf_split, hf_subset, **kwargs)
         scores |= scores_of(ranked)
         if prediction_folder is not None:
-            save_rank_table(
-                prediction_folder, model, self.metadata, hf_split, hf_subset, subset.query_language, ranked
-            )
+            save_rank_table(prediction_folder, model, self.metadata, hf_split, hf_subset, subset.query_language, ranked)
         return scores
 
     def _search(
@@ -172,11 +166,7 @@ def _queries(
             judged.setdefault(query_id, {}).update({ids[language][position]: 1 for position in positions})
     asked = parts[subset.query_language]
     kept = [
-        (query_id, text)
-        for query_id, text in zip(asked.query_ids, asked.queries, strict=True)
-        if judged.get(query_id)
+        (query_id, text) for query_id, text in zip(asked.query_ids, asked.queries, strict=True) if judged.get(query_id)
     ]
-    queries = Dataset.from_dict(
-        {"id": [query_id for query_id, _ in kept], "text": [text for _, text in kept]}
-    )
+    queries = Dataset.from_dict({"id": [query_id for query_id, _ in kept], "text": [text for _, text in kept]})
     return queries, {query_id: judged[query_id] for query_id, _ in kept}

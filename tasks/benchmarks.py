@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mteb.benchmarks.benchmark import Benchmark
-
 from mteb_hybrid.tasks.xquad_r import CITATION, XQuADRCrossLingual, XQuADRMonolingual, XQuADRMultilingual
 
 HYBRID_CITATION = r"""
 @article{hybrid-batch-2024,
   journal = {arXiv preprint arXiv:2408.10536},
-  title = {Synergistic Approach for Simultaneous Optimization of Monolingual, Cross-lingual, and Multilingual Information Retrieval},
+  title = {Synergistic Approach for Simultaneous Optimization of Monolingual, Cross-lingual, and Multilingual
+           Information Retrieval},
   year = {2024},
 }
 """
@@ -23,8 +23,8 @@ def benchmarks() -> list[Benchmark]:
             aliases=["XQuAD-R"],
             tasks=[XQuADRMonolingual(), XQuADRCrossLingual(), XQuADRMultilingual()],
             description=(
-                "Monolingual, cross-lingual and pooled multilingual answer retrieval in 11 languages, with full-ranking "
-                "mAP and rank distance."
+                "Monolingual, cross-lingual and pooled multilingual answer retrieval in 11 languages, with full-"
+                "ranking mAP and rank distance."
             ),
             reference="https://arxiv.org/abs/2408.10536",
             citation=HYBRID_CITATION + CITATION,

@@ -9,22 +9,22 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from mteb.models import EncoderProtocol, SearchProtocol
 from mteb.types import PromptType
+from mteb_hybrid.tasks.ranked import RankedSubset
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.embeddings import STORE
 from mteb_hybrid.errors import EmbeddingError
 from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity
 from mteb_hybrid.ranking import RankCounter
-from mteb_hybrid.tasks.ranked import RankedSubset
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from mteb.abstasks.task_metadata import TaskMetadata
+    from mteb_hybrid.tasks.ranked import SubsetData
     from numpy.typing import NDArray
 
     from mteb_hybrid.ranking import Ranking
-    from mteb_hybrid.tasks.ranked import SubsetData
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +69,7 @@ def rank_dense(
     similarity = recognise_similarity(model.similarity, queries, passages, _declared_similarity(model))
     ranking: Ranking
     if similarity is None:
-        logger.info(
-            "%s has a similarity of its own: ranking by the scores that it returns", embedder.describe
-        )
+        logger.info("%s has a similarity of its own: ranking by the scores that it returns", embedder.describe)
         ranking = rank_with_model_similarity(
             model.similarity, queries, passages, data.order, data.language, data.pair_query, data.pair_passage,
             segments=len(data.languages), top_k=top_k,
@@ -129,9 +127,7 @@ class _Embedder:
             STORE.rename(self.model, general, named)
         return embeddings
 
-    def _stored(
-        self, texts: list[str], role: PromptType, metadata: TaskMetadata, key: Hashable
-    ) -> NDArray[np.float32]:
+    def _stored(self, texts: list[str], role: PromptType, metadata: TaskMetadata, key: Hashable) -> NDArray[np.float32]:
         def encode(unknown: list[str]) -> Any:
             return self.model.encode(
                 _mteb.text_loader(unknown, self.metadata, role, self.options.get("batch_size", 32)),

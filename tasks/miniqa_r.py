@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mteb.abstasks.task_metadata import TaskMetadata
-
-from mteb_hybrid.collections import miniqa_r
 from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
 from mteb_hybrid.tasks.settings import Setting, eval_langs
+
+from mteb_hybrid.collections import miniqa_r
 
 
 def _metadata(setting: Setting) -> TaskMetadata:
@@ -15,8 +15,8 @@ def _metadata(setting: Setting) -> TaskMetadata:
         name=f"MiniQAR{setting.value}",
         dataset={"path": "mteb-hybrid/miniqa-r", "revision": collection.revision},
         description=(
-            "Retrieval of the sentence that answers a question, from 48 short passages in 11 languages that were written "
-            "for mteb-hybrid's demonstration and tests. Too small to rank models by; use XQuAD-R."
+            "Retrieval of the sentence that answers a question, from 48 short passages in 11 languages that were "
+            "written for mteb-hybrid's demonstration and tests. Too small to rank models by; use XQuAD-R."
         ),
         reference="https://arxiv.org/abs/2408.10536",
         type="Retrieval",

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_hybrid import _mteb
-from mteb_hybrid.rank_table import RankTable, TableInfo, table_path, write_rank_table
 from mteb_hybrid.errors import RankTableError
+from mteb_hybrid.rank_table import RankTable, TableInfo, table_path, write_rank_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mteb.abstasks.task_metadata import TaskMetadata
     from mteb.models.model_meta import ModelMeta
-
     from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
     from mteb_hybrid.tasks.ranked import RankedSubset
 
@@ -59,13 +58,14 @@ def save_rank_table(
     passage = data.pair_passage[best_first]
     ids = np.array(data.passage_ids, dtype=object)
     labels = np.array(data.languages, dtype=object)
-    ranks = np.where(ranked.retrieved[best_first], ranked.rank[best_first], None)
+    ranks = ranked.rank[best_first].astype(object)
+    ranks[~ranked.retrieved[best_first]] = None
 
     def grouped(values: np.ndarray[Any, Any]) -> list[list[Any]]:
         return [part.tolist() for part in np.split(values, ends[:-1])]
 
     tops = [row[row >= 0] for row in ranked.top_passage]
-    columns = {
+    columns: dict[str, list[Any]] = {
         "query_id": data.query_ids,
         "relevant_id": grouped(ids[passage]),
         "relevant_language": grouped(labels[data.language[passage]]),
@@ -75,9 +75,7 @@ def save_rank_table(
         "top_language": [labels[data.language[top]].tolist() for top in tops],
         "top_score": [row[: len(top)].tolist() for row, top in zip(ranked.top_score, tops, strict=True)],
     }
-    write_rank_table(
-        table_path(Path(folder), model_folder(meta), metadata.name, split, subset), info, columns
-    )
+    write_rank_table(table_path(Path(folder), model_folder(meta), metadata.name, split, subset), info, columns)
 
 
 def complete_rank_tables(

@@ -70,9 +70,7 @@ class SubsetData:
                 if grade > 0
             ]
         except KeyError as error:
-            raise CollectionError(
-                f"a judgment names the passage {error}, which is not in the corpus"
-            ) from error
+            raise CollectionError(f"a judgment names the passage {error}, which is not in the corpus") from error
         columns = np.array(pairs, dtype=np.float64).reshape(len(pairs), 3)
         return cls(
             query_ids=query_ids,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mteb_hybrid.metrics import effectiveness, mean_rank_by_language, rank_distance
 
 if TYPE_CHECKING:
@@ -16,8 +14,8 @@ def scores_of(ranked: RankedSubset) -> dict[str, float]:
     """Means over the subset's queries; a score that is not defined is absent.
 
     ``map`` and ``mrr`` over the full ranking and ``map``, ``ndcg``, ``recall``, ``precision``, ``mrr`` and ``hit_rate``
-    ``_at_k``. Pooled subsets have ``rank_distance`` and ``mean_rank_<language>`` besides. Where a model returns lists of
-    k passages instead of a full ranking, ``not_retrieved`` is the share of relevant passages that are on no list:
+    ``_at_k``. Pooled subsets have ``rank_distance`` and ``mean_rank_<language>`` besides. Where a model returns lists
+    of k passages instead of a full ranking, ``not_retrieved`` is the share of relevant passages that are on no list:
     they count as ranked after everything else, so ``map`` and ``mrr`` are lower bounds, and rank distance is called
     ``rank_distance_at_k``, takes rank k + 1 for them and is a lower bound too.
     """
@@ -30,7 +28,7 @@ def scores_of(ranked: RankedSubset) -> dict[str, float]:
     if ranked.full:
         distances, name = rank_distance(ranks), "rank_distance"
     else:
-        distances, name = _truncated_distance(ranked), f"rank_distance_at_{ranked.depth}"
+        distances, name = rank_distance(ranks, ranked.depth), f"rank_distance_at_{ranked.depth}"
     if len(distances):
         scores[name] = float(distances.mean())
     if ranked.full:
@@ -38,16 +36,3 @@ def scores_of(ranked: RankedSubset) -> dict[str, float]:
         means = mean_rank_by_language(ranked.rank, languages, ranked.data.languages)
         scores |= {f"mean_rank_{language}": mean for language, mean in means.items()}
     return scores
-
-
-def _truncated_distance(ranked: RankedSubset) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Rank distance per query with rank depth + 1 for every relevant passage that was not retrieved."""
-    depth = ranked.depth or 0
-    rank = np.where(ranked.retrieved, ranked.rank, depth + 1)
-    query, count = np.unique(ranked.data.pair_query, return_counts=True)
-    low = np.full(len(ranked.data.query_ids), np.iinfo(np.int64).max)
-    high = np.zeros(len(ranked.data.query_ids), dtype=np.int64)
-    np.minimum.at(low, ranked.data.pair_query, rank)
-    np.maximum.at(high, ranked.data.pair_query, rank)
-    several = query[count >= 2]
-    return (high - low)[several].astype(np.float64)

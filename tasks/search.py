@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mteb.models import CrossEncoderProtocol
-
 from mteb_hybrid.tasks.ranked import RankedSubset
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def full_candidates(model: Any, data: SubsetData, given: Any) -> dict[str, list[
         "candidates instead, use task.convert_to_reranking().",
         f"{pairs:,}",
     )
-    return {query_id: data.passage_ids for query_id in data.query_ids}
+    return dict.fromkeys(data.query_ids, data.passage_ids)
 
 
 def rank_from_lists(lists: dict[str, dict[str, float]], data: SubsetData, *, depth: int) -> RankedSubset:
@@ -50,9 +49,7 @@ def rank_from_lists(lists: dict[str, dict[str, float]], data: SubsetData, *, dep
     retrieved = np.zeros(len(data.pair_query), dtype=bool)
     top_passage = np.full((len(data.query_ids), k), -1, dtype=np.int64)
     top_score = np.full((len(data.query_ids), k), -np.inf)
-    pairs_of = np.split(
-        np.arange(len(rank)), np.searchsorted(data.pair_query, np.arange(1, len(data.query_ids)))
-    )
+    pairs_of = np.split(np.arange(len(rank)), np.searchsorted(data.pair_query, np.arange(1, len(data.query_ids))))
     for query, (query_id, pairs) in enumerate(zip(data.query_ids, pairs_of, strict=True)):
         scored = sorted(lists.get(query_id, {}).items(), key=lambda item: (item[1], item[0]), reverse=True)
         place = {row[passage]: position for position, (passage, _) in enumerate(scored, start=1)}

@@ -18,7 +18,7 @@ class Setting(StrEnum):
     MONOLINGUAL = "Monolingual"
     """Questions of X against the passages of X; subset ``de``."""
     CROSS_LINGUAL = "CrossLingual"
-    """Questions of X against the passages of Y, another language; subset ``en-de``: English questions, German corpus."""
+    """Questions of X against the passages of another language Y; ``en-de``: English questions, German corpus."""
     MULTILINGUAL = "Multilingual"
     """Questions of X against the pooled passages of all languages; subset ``de``, named by the questions."""
 

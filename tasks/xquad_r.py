@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mteb.abstasks.task_metadata import TaskMetadata
+from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+from mteb_hybrid.tasks.settings import Setting, eval_langs
 
 from mteb_hybrid.collections import xquad_r
 from mteb_hybrid.collections.lareqa import XQUAD_R_FILES
-from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
-from mteb_hybrid.tasks.settings import Setting, eval_langs
 
 CITATION = r"""
 @inproceedings{roy-etal-2020-lareqa,
@@ -36,11 +36,12 @@ CITATION = r"""
 _SETTING_LINES = {
     Setting.MONOLINGUAL: "Questions and candidates are in the same language.",
     Setting.CROSS_LINGUAL: (
-        "Questions and candidates are in different languages; the subset en-de has English questions and German candidates."
+        "Questions and candidates are in different languages; the subset en-de has English questions and German "
+        "candidates."
     ),
     Setting.MULTILINGUAL: (
-        "The candidates of all 11 languages are pooled; a subset is named by the language of its questions. Each question "
-        "has 11 relevant sentences, one in each language, and rank_distance measures how far apart they are ranked."
+        "The candidates of all 11 languages are pooled; a subset is named by the language of its questions. Each "
+        "question has 11 relevant sentences, one in each language, and rank_distance measures how far apart they rank."
     ),
 }
 
@@ -51,8 +52,8 @@ def _metadata(setting: Setting, **changes: Any) -> TaskMetadata:
         dataset={"path": "google-research-datasets/lareqa", "revision": XQUAD_R_FILES.revision},
         description=(
             "Retrieval of the sentence that answers a question, from the sentences of the XQuAD paragraphs. "
-            f"{_SETTING_LINES[setting]} The translations of XQuAD were made by professional human translators. Scores are "
-            "over the full ranking."
+            f"{_SETTING_LINES[setting]} The translations of XQuAD were made by professional human translators. Scores "
+            "are over the full ranking."
         ),
         reference="https://arxiv.org/abs/2004.05484",
         type="Retrieval",

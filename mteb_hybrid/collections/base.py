@@ -42,9 +42,7 @@ class LanguagePart:
     def __post_init__(self) -> None:
         where = f"{self.source} ({self.language})"
         if not self.passages or not self.queries:
-            raise CollectionError(
-                f"{where} has {len(self.passages)} passages and {len(self.queries)} questions"
-            )
+            raise CollectionError(f"{where} has {len(self.passages)} passages and {len(self.queries)} questions")
         if len(self.contexts) != len(self.passages):
             raise CollectionError(f"{where}: {len(self.contexts)} contexts for {len(self.passages)} passages")
         if not len(self.query_ids) == len(self.queries) == len(self.relevant):
@@ -61,9 +59,7 @@ class LanguagePart:
         for query_id, text, positions in zip(self.query_ids, self.queries, self.relevant, strict=True):
             if not query_id or not text.strip():
                 raise CollectionError(f"{where}: question {query_id!r} is empty")
-            if len(set(positions)) != len(positions) or not all(
-                0 <= p < len(self.passages) for p in positions
-            ):
+            if len(set(positions)) != len(positions) or not all(0 <= p < len(self.passages) for p in positions):
                 raise CollectionError(f"{where}: question {query_id!r} has relevant positions {positions}")
 
 
@@ -90,9 +86,7 @@ class ParallelCollection:
             CollectionError: The collection does not have the language, or its file is unusable.
         """
         if language not in self.languages:
-            raise CollectionError(
-                f"{self.name} has no language {language!r}; it has {', '.join(self.languages)}"
-            )
+            raise CollectionError(f"{self.name} has no language {language!r}; it has {', '.join(self.languages)}")
         return self.read(language)
 
     def passage_ids(self, language: str, count: int) -> list[str]:
@@ -102,6 +96,5 @@ class ParallelCollection:
         tie into a preference for one language.
         """
         return [
-            hashlib.sha256(f"{self.name}/{language}/{position}".encode()).hexdigest()[:16]
-            for position in range(count)
+            hashlib.sha256(f"{self.name}/{language}/{position}".encode()).hexdigest()[:16] for position in range(count)
         ]

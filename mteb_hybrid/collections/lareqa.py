@@ -81,9 +81,7 @@ def read_lareqa(path: Path, language: str) -> LanguagePart:
         except CollectionError as error:
             raise CollectionError(f"{path}, {place}: {error}") from error
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise CollectionError(
-                f"{path}, {place}: not LAReQA's layout ({type(error).__name__}: {error})"
-            ) from error
+            raise CollectionError(f"{path}, {place}: not LAReQA's layout ({type(error).__name__}: {error})") from error
     return LanguagePart(
         language=language,
         passages=tuple(passages),
@@ -104,9 +102,7 @@ def _paragraphs(path: Path, document: Any) -> list[tuple[str, dict[str, Any]]]:
             for p, paragraph in enumerate(article["paragraphs"])
         ]
     except (KeyError, TypeError) as error:
-        raise CollectionError(
-            f"{path} has no data[].paragraphs[] as LAReQA's files have ({error!r})"
-        ) from error
+        raise CollectionError(f"{path} has no data[].paragraphs[] as LAReQA's files have ({error!r})") from error
 
 
 def _read_paragraph(
@@ -144,9 +140,7 @@ def xquad_r() -> ParallelCollection:
 
 def mlqa_r() -> ParallelCollection:
     """MLQA-R: 500 to 1,148 questions in 7 languages, each question in 2 to 4 of them."""
-    return ParallelCollection(
-        "mlqa-r", MLQA_R_FILES.revision, _languages(MLQA_R_FILES), partial(_read, MLQA_R_FILES)
-    )
+    return ParallelCollection("mlqa-r", MLQA_R_FILES.revision, _languages(MLQA_R_FILES), partial(_read, MLQA_R_FILES))
 
 
 def _languages(files: RemoteFiles) -> tuple[str, ...]:

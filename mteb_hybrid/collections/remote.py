@@ -71,8 +71,8 @@ class RemoteFiles:
             ) from error
         if digest != self.sha256[path.name]:
             raise CollectionError(
-                f"{path} is not the pinned file: its SHA-256 is {digest}, expected {self.sha256[path.name]}. It was cut "
-                f"off or altered; take it from {self.base_url}{path.name}, or unset {DATA_VARIABLE} to download it"
+                f"{path} is not the pinned file: its SHA-256 is {digest}, expected {self.sha256[path.name]}. It was "
+                f"cut off or altered; take it from {self.base_url}{path.name}, or unset {DATA_VARIABLE} to download it"
             )
         return path
 

@@ -48,9 +48,9 @@ class QueryRanks:
         grade = np.ones(len(query)) if grade is None else grade
         order = np.lexsort((rank, query))
         query, rank, grade = query[order], rank[order], np.asarray(grade, dtype=np.float64)[order]
-        if len(rank) and not (1 <= rank.min() and rank.max() <= pool_size):
+        if len(rank) and not (rank.min() >= 1 and rank.max() <= pool_size):
             raise ValueError(f"ranks must lie in [1, {pool_size}], not in [{rank.min()}, {rank.max()}]")
-        if len(query) and not (0 <= query.min() and query.max() < queries):
+        if len(query) and not (query.min() >= 0 and query.max() < queries):
             raise ValueError(f"queries must lie in [0, {queries}), not in [{query.min()}, {query.max()}]")
         if bool(((query[1:] == query[:-1]) & (rank[1:] == rank[:-1])).any()):
             raise ValueError("two relevant passages of one query have the same rank")
@@ -69,4 +69,4 @@ class QueryRanks:
 
     def sum_by_query(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of a value per pair within each query, float64, shape (queries,)."""
-        return np.bincount(self.query, weights=values, minlength=self.queries)
+        return np.bincount(self.query, weights=values, minlength=self.queries).astype(np.float64)

@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 DIMENSION = 2048
 
 
-class CharNgramEncoder(AbsEncoder):  # type: ignore[misc]
+class CharNgramEncoder(AbsEncoder):
     """Counts of character 1- to 4-grams inside words, hashed to 2,048 dimensions, of length 1.
 
     Texts are NFKC-normalised and lower-cased. Hashes have no sign, so that no text can cancel itself to zero.
     """
 
-    def __init__(
-        self, model_name: str, revision: str | None = None, device: str | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, model_name: str, revision: str | None = None, device: str | None = None, **kwargs: Any) -> None:
         del model_name, revision, device, kwargs  # MTEB's loader interface; nothing here depends on them
         self.vectorizer = HashingVectorizer(
             analyzer="char_wb",

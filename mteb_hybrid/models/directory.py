@@ -94,9 +94,7 @@ def directory_revision(path: Path) -> str:
 def _model_files(path: Path) -> Iterator[Path]:
     for file in sorted(path.rglob("*")):
         parts = file.relative_to(path).parts
-        ignored = any(
-            part in _NOT_THE_MODEL or part.startswith((".", "checkpoint-", "rng_state")) for part in parts
-        )
+        ignored = any(part in _NOT_THE_MODEL or part.startswith((".", "checkpoint-", "rng_state")) for part in parts)
         if file.is_file() and not ignored:
             yield file
 

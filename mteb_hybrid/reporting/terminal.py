@@ -46,10 +46,7 @@ def language_table(summary: ModelSummary) -> Table:
     for language in summary.query_languages():
         table.add_row(
             language,
-            *(
-                _cell(values.get(language), form)
-                for values, (*_, form) in zip(by_column, columns, strict=True)
-            ),
+            *(_cell(values.get(language), form) for values, (*_, form) in zip(by_column, columns, strict=True)),
         )
     return table
 
