@@ -168,7 +168,7 @@ def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray
             f"{describe} returned embeddings of shape {embeddings.shape} for {len(texts)} texts, expected "
             f"({len(texts)}, dimension); first text without a good one: {_excerpt(bad)}"
         )
-    finite: NDArray[np.bool_] = np.isfinite(embeddings).all(axis=1)
+    finite = np.asarray(np.isfinite(embeddings).all(axis=1))
     usable = finite & embeddings.any(axis=1)
     if not usable.all():
         first = int(np.argmin(usable))
