@@ -35,7 +35,7 @@ def char_ngram_meta() -> ModelMeta:
         n_embedding_parameters=0,
         memory_usage_mb=0,
         max_tokens=None,
-        embed_dim=2048,
+        embed_dim=1024,
         license="apache-2.0",
         open_weights=True,
         public_training_code=None,

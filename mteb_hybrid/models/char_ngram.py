@@ -16,11 +16,11 @@ from sklearn.feature_extraction.text import HashingVectorizer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DIMENSION = 2048
+DIMENSION = 1024
 
 
 class CharNgramEncoder(AbsEncoder):
-    """Counts of character 1- to 4-grams inside words, hashed to 2,048 dimensions, of length 1.
+    """Counts of character 1- to 4-grams inside words, hashed to 1,024 dimensions, of length 1.
 
     Texts are NFKC-normalised and lower-cased. Hashes have no sign, so that no text can cancel itself to zero.
     """
@@ -37,7 +37,7 @@ class CharNgramEncoder(AbsEncoder):
         )
 
     def encode(self, inputs: Any, **kwargs: Any) -> NDArray[np.float32]:
-        """Encode a DataLoader of MTEB: float32, shape (texts, 2048); role, task and options do not matter."""
+        """Encode a DataLoader of MTEB: float32, shape (texts, 1024); role, task and options do not matter."""
         del kwargs
         texts = [unicodedata.normalize("NFKC", text) for batch in inputs for text in batch["text"]]
         embeddings: NDArray[np.float32] = self.vectorizer.transform(texts).toarray()

@@ -1,0 +1,44 @@
+# Two verbs do all the set-up, each on a machine with nothing but Python (3.11 or newer), git and make:
+#   make demo   an environment, the package, a real `mteb run` on the embedded collection, a summary
+#   make test   an environment, the package, its tests
+# PIP_ARGS passes options on to pip, for instance the address of torch's CPU builds:
+#   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+VENV ?= .venv
+PACKAGE ?= .
+EXTRAS ?= test
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+
+BIN = $(VENV)/bin
+# torch alone and first: what comes after it must not pull another build
+INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS)
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/.ready
+	$(BIN)/mteb run --model mteb-hybrid/char-ngram --tasks MiniQARMonolingual MiniQARCrossLingual MiniQARMultilingual \
+		--output-folder results/demo --prediction-folder results/demo/predictions --verbosity 1
+	$(BIN)/mteb-hybrid report results/demo
+
+test: $(VENV)/.ready
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist results *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.ready: pyproject.toml setup.py constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade pip
+	$(INSTALL) torch
+	$(INSTALL) "$(PACKAGE)[$(EXTRAS)]"
+	touch $@

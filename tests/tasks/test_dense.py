@@ -1,0 +1,161 @@
+"""Dense encoders: every text encoded once, with the right prompt; bad ones stopped before anything is scored."""
+
+from __future__ import annotations
+
+import mteb
+import numpy as np
+import pytest
+import torch
+from encoders import CountingEncoder, NameReadingEncoder, OwnSimilarityEncoder, PlainEncoder, hashed_vector
+
+from mteb_hybrid.errors import EmbeddingError
+
+MINI = ["MiniQARMonolingual", "MiniQARCrossLingual", "MiniQARMultilingual"]
+
+
+def evaluate(model, names, languages=None, **kwargs):
+    tasks = mteb.get_tasks(tasks=names, languages=languages)
+    return mteb.evaluate(model, tasks, cache=None, show_progress_bar=False, co2_tracker=False, **kwargs).task_results
+
+
+def test_every_text_is_encoded_once_over_all_subsets_and_tasks_of_a_run():
+    """132 subsets of MiniQA-R need each distinct (role, text) pair exactly once."""
+    model = CountingEncoder()
+    evaluate(model, MINI)
+    assert set(model.seen.values()) == {1}
+    assert len(model.seen) == 11 * (48 + 144)
+
+
+@pytest.mark.slow
+def test_xquad_r_encodes_26021_texts(lareqa_data):
+    """The three XQuAD-R tasks hold 26,021 distinct (role, text) pairs, each encoded once."""
+    model = CountingEncoder()
+    evaluate(model, ["XQuADRMonolingual", "XQuADRCrossLingual", "XQuADRMultilingual"])
+    assert set(model.seen.values()) == {1}
+    assert len(model.seen) == 26_021
+
+
+def test_a_filtered_run_encodes_the_languages_of_its_subsets_only():
+    """Two languages of the cross-lingual task: their questions and their passages."""
+    model = CountingEncoder()
+    task = mteb.get_task("MiniQARCrossLingual", languages=["eng", "deu"], exclusive_language_filter=True)
+    mteb.evaluate(model, task, cache=None, show_progress_bar=False, co2_tracker=False)
+    assert len(model.seen) == 2 * (48 + 144)
+
+
+def test_a_filtered_pooled_run_still_searches_the_whole_pool():
+    """The pool of a multilingual subset does not shrink with the language filter."""
+    model = CountingEncoder()
+    evaluate(model, ["MiniQARMultilingual"], languages=["deu"])
+    assert sum(role == "document" for role, _ in model.seen) == 11 * 144
+    assert sum(role == "query" for role, _ in model.seen) == 48
+
+
+def test_prompts_that_name_a_task_are_kept_apart():
+    """An encoder of MTEB's with a prompt for one of the tasks encodes for that task anew."""
+    model = CountingEncoder(prompts={"MiniQARMultilingual-query": "pool: ", "query": "q: ", "document": "d: "})
+    evaluate(model, MINI, languages=["deu"])
+    questions = [count for (role, _), count in model.seen.items() if role == "query"]
+    german = evaluate_languages_questions()
+    assert sorted(questions).count(2) == len(german)
+
+
+def evaluate_languages_questions():
+    from mteb_hybrid.collections import miniqa_r
+
+    return miniqa_r().load("de").queries
+
+
+def test_an_encoder_that_is_not_mtebs_own_is_encoded_once_too():
+    """An encoder that ignores the task is not encoded task by task."""
+    model = PlainEncoder()
+    evaluate(model, MINI)
+    assert model.encoded == 11 * (48 + 144)
+
+
+def test_an_encoder_that_reads_the_tasks_name_is_encoded_task_by_task():
+    """If the name decides the prompt, embeddings of one task do not serve another."""
+    model = NameReadingEncoder()
+    evaluate(model, ["MiniQARMonolingual", "MiniQARMultilingual"])
+    assert model.encoded == 2 * 11 * (48 + 144)
+
+
+def test_changed_weights_are_encoded_again():
+    """A model that is trained between two runs does not meet its old embeddings."""
+
+    class Trained(CountingEncoder):
+        def __init__(self):
+            super().__init__()
+            self.model = torch.nn.Linear(16, 16)
+
+        def vector(self, text):
+            with torch.no_grad():
+                return self.model(torch.from_numpy(hashed_vector(text))).numpy()
+
+    model = Trained()
+    before = evaluate(model, ["MiniQARMonolingual"], languages=["deu"])[0].get_score()
+    unchanged = evaluate(model, ["MiniQARMonolingual"], languages=["deu"])[0].get_score()
+    assert set(model.seen.values()) == {1}
+    with torch.no_grad():
+        model.model.weight.copy_(torch.randn(16, 16))
+    evaluate(model, ["MiniQARMonolingual"], languages=["deu"])
+    assert set(model.seen.values()) == {2}
+    assert before == unchanged
+
+
+def test_own_similarity_is_honoured():
+    """Under Euclidean distance the ranks are those of Euclidean distance."""
+    task = mteb.get_task("MiniQARMonolingual", hf_subsets=["de"])
+    score = mteb.evaluate(OwnSimilarityEncoder(), task, cache=None, show_progress_bar=False, co2_tracker=False)
+    from mteb_hybrid.collections import miniqa_r
+
+    part = miniqa_r().load("de")
+    queries = np.stack([hashed_vector(text) for text in part.queries]).astype(np.float64)
+    passages = np.stack([hashed_vector(text) for text in part.passages]).astype(np.float64)
+    distance = np.linalg.norm(queries[:, None] - passages[None], axis=2)
+    goal = distance[np.arange(48), [positions[0] for positions in part.relevant]]
+    ranks = 1 + (distance < goal[:, None]).sum(axis=1)
+    assert score.task_results[0].get_score() == pytest.approx((1 / ranks).mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        (np.full(16, np.nan, dtype=np.float32), "NaN"),
+        (np.full(16, np.inf, dtype=np.float32), "infinite"),
+        (np.zeros(16, dtype=np.float32), "zero"),
+    ],
+)
+def test_bad_embeddings_name_model_subset_and_text(bad, word):
+    """NaN, infinite and zero embeddings stop the run with the model, the subset and the first bad text."""
+    from mteb_hybrid.collections import miniqa_r
+
+    text = miniqa_r().load("de").passages[7]
+
+    class Bad(CountingEncoder):
+        def vector(self, value):
+            return bad if value == text else hashed_vector(value)
+
+    with pytest.raises(EmbeddingError, match=word) as caught:
+        evaluate(Bad("test/bad"), ["MiniQARMonolingual"], languages=["deu"])
+    message = str(caught.value)
+    assert "test/bad" in message
+    assert "MiniQARMonolingual de" in message
+    assert text[:40] in message
+
+
+def test_too_few_embeddings_and_changing_dimension():
+    """A missing row, and rows of another length later on, are errors of their own."""
+
+    class Short(CountingEncoder):
+        def encode(self, inputs, **kwargs):
+            return super().encode(inputs, **kwargs)[:-1]
+
+    class Growing(CountingEncoder):
+        def vector(self, value):
+            return hashed_vector(value, 16 if len(self.seen) <= 200 else 17)
+
+    with pytest.raises(EmbeddingError, match=r"shape \(47, 16\) for 48 texts"):
+        evaluate(Short(), ["MiniQARMonolingual"], languages=["deu"])
+    with pytest.raises(EmbeddingError, match="dimension"):
+        evaluate(Growing(), ["MiniQARMonolingual"])
