@@ -34,10 +34,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     runs = parser.parse_args().runs
     seconds = sorted(hook_seconds() for _ in range(runs))
-    print(
-        f"hook: median {statistics.median(seconds) * 1e3:.3f} ms, 95th percentile {seconds[int(runs * 0.95)] * 1e3:.3f} ms "
-        f"({runs} interpreters, Python {sys.version.split()[0]})"
-    )
+    median, late = statistics.median(seconds) * 1e3, seconds[int(runs * 0.95)] * 1e3
+    python = sys.version.split()[0]
+    print(f"hook: median {median:.3f} ms, 95th percentile {late:.3f} ms ({runs} interpreters, Python {python})")
 
 
 if __name__ == "__main__":

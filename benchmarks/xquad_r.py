@@ -82,17 +82,11 @@ def main() -> None:
         times = run(name, folder, arguments.batch_size)
         (summary,) = summarise(read_results(folder / "results"))
         print(f"\n### {summary.model}\n\n{machine()}\n")
-        print(
-            f"{times['texts']:,.0f} texts encoded; {times['wall']:.1f} s in all, {times['encode']:.1f} s in model.encode, "
-        )
-        print(f"{1 - times['encode'] / times['wall']:.1%} outside of it.\n")
+        outside = 1 - times["encode"] / times["wall"]
+        print(f"{times['texts']:,.0f} texts encoded; {times['wall']:.1f} s in all, ", end="")
+        print(f"{times['encode']:.1f} s in model.encode, {outside:.1%} outside of it.\n")
         print("| | Mo. mAP | Cr. mAP | Mul. mAP | rank distance |\n|---|---|---|---|---|")
-        columns = [
-            ("Monolingual", "map"),
-            ("CrossLingual", "map"),
-            ("Multilingual", "map"),
-            ("Multilingual", "rank_distance"),
-        ]
+        columns = [*((setting, "map") for setting in SETTINGS), ("Multilingual", "rank_distance")]
         by_language = [summary.by_query_language(setting, score) for setting, score in columns]
         for language in summary.query_languages():
             print(f"| {language} | " + " | ".join(form(values[language]) for values in by_language) + " |")
