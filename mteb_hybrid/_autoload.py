@@ -30,45 +30,49 @@ class RegistryFinder:
 
     def __init__(self) -> None:
         self.waiting = set(TARGETS)
+        self.searching: set[str] = set()
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
     ) -> "ModuleSpec | None":
         """Find ``name`` with the other finders; wrap its loader if it is one of ours to watch."""
-        if name not in self.waiting:
+        if name not in self.waiting or name in self.searching:
             return None
-        self.waiting.discard(name)  # also keeps the search below from coming back here
-        if not self.waiting:
-            self.leave()
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = find(name, path, target) if find is not None and finder is not self else None
-            if spec is not None:
-                if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                    _notify_after_exec(spec.loader)
-                return spec
+        self.searching.add(name)  # a finder that asks importlib would come back here
+        try:
+            for finder in list(sys.meta_path):
+                find = getattr(finder, "find_spec", None)
+                spec: ModuleSpec | None = find(name, path, target) if find is not None and finder is not self else None
+                if spec is not None:
+                    if spec.loader is not None and hasattr(spec.loader, "exec_module"):
+                        self.notify_after_exec(spec.loader)
+                    return spec
+        finally:
+            self.searching.discard(name)
         return None
+
+    def notify_after_exec(self, loader: "Loader") -> None:
+        """Let ``loader`` execute its module as ever, then pass the module on to the plugin."""
+        original = loader.exec_module
+
+        def exec_module(module: "ModuleType") -> None:
+            original(module)
+            self.waiting.discard(module.__name__)
+            if not self.waiting:
+                self.leave()
+            try:
+                from mteb_hybrid.plugin import module_loaded
+
+                module_loaded(module.__name__)
+            except Exception as error:  # noqa: BLE001 - whatever fails in us, MTEB goes on
+                warn_once(error)
+
+        loader.exec_module = exec_module  # type: ignore[method-assign]
 
     def leave(self) -> None:
         """Take the finder off ``sys.meta_path``."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-
-
-def _notify_after_exec(loader: "Loader") -> None:
-    """Let ``loader`` execute its module as ever, then pass the module on to the plugin."""
-    original = loader.exec_module
-
-    def exec_module(module: "ModuleType") -> None:
-        original(module)
-        try:
-            from mteb_hybrid.plugin import module_loaded
-
-            module_loaded(module.__name__)
-        except Exception as error:  # noqa: BLE001 - whatever fails in us, MTEB goes on
-            warn_once(error)
-
-    loader.exec_module = exec_module  # type: ignore[method-assign]
 
 
 _warned = False

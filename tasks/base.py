@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from datasets import Dataset, concatenate_datasets
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
-from mteb_hybrid.tasks.dense import is_dense_encoder, rank_dense
 from mteb_hybrid.tasks.predictions import save_rank_table
 from mteb_hybrid.tasks.ranked import RankedSubset, SubsetData
 from mteb_hybrid.tasks.scores import scores_of
@@ -85,6 +84,8 @@ class AbsTaskParallelRetrieval(AbsTaskRetrieval):
         **kwargs: Any,
     ) -> dict[str, float]:
         """Rank, score and, if a prediction folder is given, write the rank table of one subset."""
+        from mteb_hybrid.tasks.dense import is_dense_encoder, rank_dense  # torch waits until there is something to rank
+
         subset = subsets(self.setting, type(self).collection().languages)[hf_subset]
         data = SubsetData.from_split(data_split, pooled=self.setting is Setting.MULTILINGUAL)
         scores: dict[str, float] = {}

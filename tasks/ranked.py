@@ -9,7 +9,6 @@ import numpy as np
 
 from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.metrics import QueryRanks
-from mteb_hybrid.ranking import tie_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +51,8 @@ class SubsetData:
         Raises:
             CollectionError: An empty corpus, no queries, a duplicate id, or a judgment of an unknown passage.
         """
+        from mteb_hybrid.ranking import tie_order  # torch waits until there is something to rank
+
         queries, corpus = split["queries"][:], split["corpus"][:]  # whole columns at once: iterating is slow
         query_ids, passage_ids = queries["id"], corpus["id"]
         row = {passage: position for position, passage in enumerate(passage_ids)}

@@ -70,7 +70,7 @@ def read_lareqa(path: Path, language: str) -> LanguagePart:
         raise CollectionError(f"{path} cannot be read: {error}") from error
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CollectionError(f"{path} is not JSON, perhaps cut off or an error page: {error}") from error
     passages: list[str] = []
     contexts: list[str] = []
@@ -110,19 +110,23 @@ def _read_paragraph(
 ) -> None:
     """Append the sentences and questions of one paragraph."""
     sentences, breaks = paragraph["sentences"], paragraph["sentence_breaks"]
+    if not isinstance(sentences, list) or not isinstance(breaks, list):
+        raise CollectionError("sentences and sentence_breaks are not lists")
     if len(sentences) != len(breaks):
         raise CollectionError(f"{len(sentences)} sentences but {len(breaks)} sentence breaks")
-    if not all(isinstance(sentence, str) for sentence in sentences):
-        raise CollectionError("a sentence is not a text")
+    if not all(isinstance(text, str) for text in (*sentences, paragraph["context"])):
+        raise CollectionError("a sentence or the context is not a text")
     first = len(passages)
     for qa in paragraph["qas"]:
+        if not isinstance(qa["id"], str) or not isinstance(qa["question"], str):
+            raise CollectionError(f"id {qa['id']!r} or question {qa['question']!r} is not a text")
         start = qa["answers"][0]["answer_start"]
         holding = [position for position, (begin, end) in enumerate(breaks) if begin <= start < end]
         if len(holding) != 1:
             raise CollectionError(
                 f"the answer of question {qa['id']!r} at {start} lies in {len(holding)} sentences, not 1"
             )
-        questions.append((str(qa["id"]), qa["question"], first + holding[0]))
+        questions.append((qa["id"], qa["question"], first + holding[0]))
     passages += sentences
     contexts += [paragraph["context"]] * len(sentences)
 

@@ -18,7 +18,7 @@ def _read(language: str) -> LanguagePart:
     resource = files("mteb_hybrid.collections").joinpath("data", "miniqa-r", f"{language}.json")
     try:
         items = json.loads(resource.read_text(encoding="utf-8"))["items"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CollectionError(
             f"{resource} of mteb-hybrid's own installation is damaged: reinstall it ({error})"
         ) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mteb_hybrid.atomic import make_readable
 from mteb_hybrid.errors import CollectionError, DownloadError
 
 if TYPE_CHECKING:
@@ -98,7 +100,10 @@ class RemoteFiles:
         except requests.RequestException as error:
             raise DownloadError(f"{url} could not be fetched: {error}. {cure}") from error
         except ValueError as error:
-            raise DownloadError(f"{url} sent other bytes than the pinned file: {error}. {cure}") from error
+            raise DownloadError(f"{url} did not send the pinned file: {error}. {cure}") from error
         except OSError as error:
             raise DownloadError(f"{url} could not be stored in {folder}: {error}. {cure}") from error
+        # pooch's files are private; a cache may be shared
+        with contextlib.suppress(OSError):
+            make_readable(Path(fetched))
         return Path(fetched)

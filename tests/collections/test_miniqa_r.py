@@ -69,6 +69,17 @@ def test_one_relevant_sentence_each(parts: dict[str, LanguagePart], language: st
     assert len(set(relevant)) == len(relevant)
 
 
+def test_the_relevant_sentence_answers(parts: dict[str, LanguagePart]) -> None:
+    """The relevant sentence is the one that answers, wherever it stands in its passage."""
+    part = parts["en"]
+    answers = {
+        query_id: part.passages[position] for query_id, (position,) in zip(part.query_ids, part.relevant, strict=True)
+    }
+    assert "8,849 metres" in answers["mount-everest"]
+    assert "dancing on the comb" in answers["honey-bee"]
+    assert "pull of the Moon" in answers["tide"]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_sentence_stands_in_a_context_with_others(parts: dict[str, LanguagePart], language: str) -> None:
     """The context of a sentence holds it and at least one other, so that each answer has a near miss beside it."""

@@ -309,7 +309,9 @@ def test_connection_refused(cache: Path) -> None:
 def test_a_status_of_failure(server: Server, cache: Path, status: int) -> None:
     """A status that says no is reported, even if the right bytes came with it."""
     server.reply = send(CONTENT, status=status)
-    assert str(status) in fails(remote(server.base_url), cache)
+    message = fails(remote(server.base_url), cache)
+    assert "could not be fetched" in message
+    assert str(status) in message
 
 
 def test_a_server_that_breaks_off(server: Server, cache: Path) -> None:
@@ -352,7 +354,8 @@ def test_a_server_that_breaks_off_leaves_a_cached_file_unused(server: Server) ->
 def test_any_other_failure_of_the_network(server: Server, cache: Path, reply: Reply) -> None:
     """Whatever a server does wrong comes out as DownloadError with address and cure, and keeps nothing."""
     server.reply = reply
-    fails(remote(server.base_url), cache)
+    message = fails(remote(server.base_url), cache)
+    assert "could not be stored" not in message
     assert server.asked
 
 
