@@ -1,8 +1,8 @@
 """Registration with MTEB: by hand, against MTEB's wishes, and when either side is broken.
 
 Each scenario needs an MTEB that has not been imported yet, which costs seconds. So one helper process imports MTEB and
-all that it needs, and forks a child for each scenario; the child forgets MTEB (but for the classes of its tasks) and this package, does what
-mteb_hybrid.pth does at a start of Python, and runs the scenario.
+all that it needs, and forks a child for each scenario; the child forgets MTEB (but for the classes of its tasks) and
+this package, does what mteb_hybrid.pth does at a start of Python, and runs the scenario.
 """
 
 from __future__ import annotations
@@ -341,10 +341,11 @@ result = [after["tasks"], after["list"], after["benchmark"], after["model"]]
 class Interrupt:
     done = False
     def find_spec(self, name, path=None, target=None):
-        if name == "mteb.filter_tasks" and not self.done:
+        if name == "mteb.tasks" and not self.done:
             self.done = True
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupt())
+del sys.modules["mteb.tasks"]  # imported by mteb.get_tasks, and most of the time that it takes
 try:
     import mteb
 except KeyboardInterrupt:

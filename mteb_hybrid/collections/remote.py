@@ -100,7 +100,9 @@ class RemoteFiles:
         except requests.RequestException as error:
             raise DownloadError(f"{url} could not be fetched: {error}. {cure}") from error
         except ValueError as error:
-            raise DownloadError(f"{url} did not send the pinned file: {error}. {cure}") from error
+            raise DownloadError(
+                f"{url} sent other bytes than the pinned file, or no proper answer: {error}. {cure}"
+            ) from error
         except OSError as error:
             raise DownloadError(f"{url} could not be stored in {folder}: {error}. {cure}") from error
         # pooch's files are private; a cache may be shared
