@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from mteb_hybrid import _autoload, _mteb
+from mteb_hybrid import _mteb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,10 @@ def _evaluate_loaded() -> None:
     def after(original: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> None:
         from mteb_hybrid.tasks.predictions import complete_rank_tables
 
-        complete_rank_tables(original, model, tasks, **options)
+        try:
+            complete_rank_tables(original, model, tasks, **options)
+        except Exception as error:  # noqa: BLE001 - the run itself is done and its result must reach the caller
+            warnings.warn(f"rank tables of this run are missing: {type(error).__name__}: {error}", stacklevel=3)
 
     _mteb.wrap_evaluate(after)
 
@@ -75,8 +79,8 @@ def register() -> None:
     Raises:
         RegistrationError: MTEB has changed, or has a foreign task of one of our names.
     """
-    for finder in [finder for finder in sys.meta_path if isinstance(finder, _autoload.RegistryFinder)]:
-        finder.leave()
+    hook = "mteb_hybrid._autoload"
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != hook]
     for name in _ON_LOAD:
         importlib.import_module(name)
     for name in _ON_LOAD:

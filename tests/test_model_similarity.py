@@ -110,7 +110,7 @@ def plain_definition(scores, order, segment, segments, pair_query, pair_passage,
         for other, score in enumerate(scores[query]):
             if score > scores[query][goal] or (score == scores[query][goal] and order[other] < order[goal]):
                 above[pair, segment[other]] += 1
-    best = [sorted(range(len(order)), key=lambda p: (-row[p], order[p]))[:top_k] for row in scores]  # noqa: B023
+    best = [sorted(range(len(order)), key=lambda p: (-row[p], order[p]))[:top_k] for row in scores]
     missing = max(0, top_k - len(order))
     top_order = [[int(order[p]) for p in row] + [-1] * missing for row in best]
     top_scores = [[scores[q][p] for p in row] + [-math.inf] * missing for q, row in enumerate(best)]
@@ -193,7 +193,7 @@ class TestRanks:
             assert ranking.above[pair].tolist() == [(wins & (segment == s)).sum() for s in range(2)]
         for query in (0, 255, 256, 299):
             scores = -np.abs(passages - queries[query]).sum(axis=1)
-            best = sorted(range(9000), key=lambda p: (-scores[p], order[p]))[:3]  # noqa: B023
+            best = sorted(range(9000), key=lambda p: (-scores[p], order[p]))[:3]
             assert ranking.top_order[query].tolist() == order[best].tolist()
             assert ranking.top_scores[query].tolist() == scores[best].tolist()
 

@@ -128,7 +128,7 @@ def oracle_scores(problem: Problem) -> list[list[float]]:
 
 
 def decided(problem: Problem, scores: list[list[float]]) -> bool:
-    """Whether passages score 1e-12 apart, in units of the lengths of both vectors, unless their embeddings are equal."""
+    """Whether passages score 1e-12 apart, in units of both vectors' lengths, unless their embeddings are equal."""
     lengths = np.linalg.norm(problem.passages.astype(np.float64), axis=1)
     same = (problem.passages[:, None] == problem.passages[None]).all(axis=2)
     for query, row in zip(problem.queries.astype(np.float64), np.array(scores), strict=True):
@@ -140,7 +140,7 @@ def decided(problem: Problem, scores: list[list[float]]) -> bool:
 
 def oracle_rankings(problem: Problem, scores: list[list]) -> list[list[int]]:
     """Passages of each query, best first: by score, then by tie-break position."""
-    return [sorted(range(len(row)), key=lambda p: (-row[p], problem.order[p])) for row in scores]  # noqa: B023
+    return [sorted(range(len(row)), key=lambda p: (-row[p], problem.order[p])) for row in scores]
 
 
 def check(problem: Problem, ranking: Ranking, scores: list[list], top_k: int, relative: float = 0) -> None:
@@ -198,7 +198,7 @@ class TestAgainstOracles:
     @given(SEEDS, st.integers(1, 4), st.sampled_from([1, 2, 5]), st.integers(0, 70))
     @settings(MODEST, max_examples=60)
     def test_integers_tie_exactly(self, seed, dimension, largest, top_k):
-        """With integer embeddings scores are integers: ties between different embeddings are exact, and so are ranks."""
+        """With integer embeddings scores are integers: different embeddings can tie exactly, and ranks are exact."""
         rng = np.random.default_rng(seed)
         queries = rng.integers(-largest, largest + 1, size=(int(rng.integers(1, 6)), dimension))
         queries[~queries.any(axis=1), 0] = 1
@@ -237,7 +237,7 @@ class TestAgainstOracles:
         check(problem, problem.count(top_k=7), signs.tolist(), 7)
 
     def test_subnormal_and_zero_passages(self):
-        """Dot products of subnormal float32 numbers are not flushed to zero, and a zero passage is ranked by score 0."""
+        """Dot products of subnormal float32 numbers are not flushed to zero, and a zero passage has score 0."""
         smallest = float(np.finfo(np.float32).smallest_subnormal)
         passages = np.array([[0, 0], [smallest, 0], [2 * smallest, 0], [-smallest, 0], [0, 1e30]], dtype=np.float32)
         problem = Problem(
@@ -652,7 +652,7 @@ class TestTop:
             start = {3: 0, 30: 3, 60: 30}[end]
             counter.count(passages[start:end].astype(np.float32), order[start:end])
             scores = queries @ passages[:end].T
-            best = [sorted(range(end), key=lambda p: (-row[p], order[p]))[:5] for row in scores]  # noqa: B023
+            best = [sorted(range(end), key=lambda p: (-row[p], order[p]))[:5] for row in scores]
             missing = max(0, 5 - end)
             assert counter.result().top_order.tolist() == [order[b].tolist() + [-1] * missing for b in best]
 

@@ -191,13 +191,13 @@ class TestByHand:
             assert scores[f"precision_at_{k}"] == pytest.approx([min(1, relevant / k)])
         assert scores["map"] == scores["mrr"] == [1.0]
 
-    @pytest.mark.parametrize("k", [*range(1, 200), 999, 1000])
-    def test_cutoffs_include_their_rank(self, k):
+    def test_cutoffs_include_their_rank(self):
         """A first relevant passage at rank k is inside the cut-off k, and one at rank k + 1 is outside."""
-        inside, outside = (effectiveness(one_query([rank]), (k,)) for rank in (k, k + 1))
-        assert inside[f"mrr_at_{k}"] == pytest.approx([float(Fraction(1, k))])
-        assert inside[f"hit_rate_at_{k}"] == inside[f"recall_at_{k}"] == [1.0]
-        assert not any(outside[f"{name}_at_{k}"].any() for name in ("mrr", "hit_rate", "recall", "map", "ndcg"))
+        for k in range(1, 1001):
+            inside, outside = (effectiveness(one_query([rank]), (k,)) for rank in (k, k + 1))
+            assert inside[f"mrr_at_{k}"] == pytest.approx([float(Fraction(1, k))])
+            assert inside[f"hit_rate_at_{k}"] == inside[f"recall_at_{k}"] == [1.0]
+            assert not any(outside[f"{name}_at_{k}"].any() for name in ("mrr", "hit_rate", "recall", "map", "ndcg"))
 
     def test_only_the_cutoffs_asked_for(self):
         """Scores with a cut-off come for the given ones only."""

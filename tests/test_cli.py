@@ -1,0 +1,289 @@
+"""The command `mteb-hybrid`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mteb_hybrid import _autoload, cli
+
+OURS = [
+    "MiniQARMonolingual",
+    "MiniQARCrossLingual",
+    "MiniQARMultilingual",
+    "XQuADRMonolingual",
+    "XQuADRCrossLingual",
+    "XQuADRMultilingual",
+]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The tests' environment without our settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MTEB_HYBRID", "PYTHON"))}
+    return kept | {"PYTHONIOENCODING": "utf-8", "HF_HUB_OFFLINE": "1", **more}
+
+
+def command(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed script beside the interpreter of the tests."""
+    script = shutil.which("mteb-hybrid", path=sysconfig.get_path("scripts"))
+    assert script is not None, f"mteb-hybrid is not installed in {sysconfig.get_path('scripts')}"
+    return subprocess.run(
+        [script, *arguments],
+        cwd=cwd,
+        env=environment(**more),
+        text=True,
+        encoding="utf-8",
+        capture_output=True,
+        timeout=300,
+    )
+
+
+def info() -> tuple[int, str]:
+    """Exit code and output of `mteb-hybrid info` in this process; blanks count once, lines may be folded."""
+    done = CliRunner().invoke(cli.app, ["info"])
+    return done.exit_code, " ".join(done.output.split())
+
+
+class TestInfo:
+    """`mteb-hybrid info`."""
+
+    def test_live(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """With the hook on: exit code 0, every task, both folders, the store's bound and all versions."""
+        monkeypatch.setattr(_autoload, "_installed", True)
+        monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "data"))
+        monkeypatch.setenv("MTEB_HYBRID_CACHE", str(tmp_path / "cache"))
+        status, output = info()
+        assert status == 0, output
+        assert "start-up hook: live" in output
+        assert f"registered tasks: {', '.join(OURS)}" in output
+        assert f"data folder: {tmp_path / 'data'}" in output
+        assert f"cache folder: {tmp_path / 'cache'}" in output
+        assert "embedding store: at most" in output
+        assert f"python {sys.version.split()[0]}" in output
+        for package in ("mteb-hybrid", "mteb", "sentence-transformers", "transformers", "torch", "datasets", "numpy"):
+            assert f" {package} {importlib.metadata.version(package)} " in f"{output} "
+
+    def test_no_data_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no data folder is set, it names the variable that sets it."""
+        monkeypatch.delenv("MTEB_HYBRID_DATA", raising=False)
+        assert "data folder: not set (MTEB_HYBRID_DATA)" in info()[1]
+
+    def test_trouble(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Trouble with MTEB is shown, and the exit code is 1."""
+        monkeypatch.setattr(_autoload, "_installed", True)
+        monkeypatch.setattr(cli, "_registered", lambda: (OURS, "MTEB has moved on"))
+        status, output = info()
+        assert status == 1
+        assert "trouble: MTEB has moved on" in output
+
+    def test_switched_off(self, tmp_path: Path) -> None:
+        """The installed script with MTEB_HYBRID_AUTOLOAD=0: says off and why, no tasks, exit code 1, no traceback."""
+        done = command("info", cwd=tmp_path, MTEB_HYBRID_AUTOLOAD="0")
+        assert done.returncode == 1
+        assert "start-up hook: off (MTEB_HYBRID_AUTOLOAD='0')" in done.stdout
+        assert "registered tasks: none" in done.stdout
+        assert "Traceback" not in done.stderr
+
+    def test_pth_is_not_there(self, tmp_path: Path) -> None:
+        """A start of Python without mteb_hybrid.pth (python -S, a zipped install) is not called live."""
+        script = """
+import site, sys, types
+original = site.addpackage
+site.addpackage = lambda folder, name, *rest: None if name == "mteb_hybrid.pth" else original(folder, name, *rest)
+site.main()
+assert "mteb_hybrid" not in sys.modules
+sys.modules["mteb"] = types.ModuleType("mteb")  # ten seconds of imports that do not matter here
+sys.modules["mteb.get_tasks"] = sys.modules["mteb"].get_tasks = types.ModuleType("mteb.get_tasks")
+sys.modules["mteb.get_tasks"]._TASKS_REGISTRY = {}
+from mteb_hybrid.cli import main
+sys.argv = ["mteb-hybrid", "info"]
+main()
+"""
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", script],
+            cwd=tmp_path,
+            env=environment(),
+            text=True,
+            encoding="utf-8",
+            capture_output=True,
+            timeout=300,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode == 1
+        assert "start-up hook: off" in done.stdout
+
+
+def write_result(
+    folder: Path, task: str, rows: dict[str, dict[str, float]], *, model: str = "someone/model", revision: str = "r1"
+) -> Path:
+    """A result file in MTEB's layout."""
+    place = folder / "results" / model.replace("/", "__") / revision
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "model_meta.json").write_text(json.dumps({"name": model, "revision": revision}), encoding="utf-8")
+    content = {
+        "dataset_revision": "d1",
+        "task_name": task,
+        "mteb_version": "2.20.0",
+        "evaluation_time": 1.5,
+        "scores": {
+            "test": [
+                {"hf_subset": subset, "languages": ["deu-Latn"], "main_score": scores.get("map", 0.0), **scores}
+                for subset, scores in rows.items()
+            ]
+        },
+    }
+    path = place / f"{task}.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Results of one model in the three settings, with averages that are easy to do by hand."""
+    write_result(
+        tmp_path,
+        "MiniQARMonolingual",
+        {"de": {"map": 0.5, "recall_at_1": 0.25}, "en": {"map": 0.25, "recall_at_1": 0.5}},
+    )
+    write_result(
+        tmp_path,
+        "MiniQARCrossLingual",
+        {
+            "de-en": {"map": 0.1, "recall_at_1": 0.0},
+            "de-es": {"map": 0.2, "recall_at_1": 0.3},
+            "en-de": {"map": 0.6, "recall_at_1": 0.6},
+        },
+    )
+    write_result(
+        tmp_path,
+        "MiniQARMultilingual",
+        {
+            "de": {"map": 0.3, "recall_at_10": 0.9, "rank_distance": 1000.0},
+            "en": {"map": 0.4, "recall_at_10": 0.7, "rank_distance": 2001.0},
+        },
+    )
+    return tmp_path
+
+
+def report(*arguments: Any) -> list[list[str]]:
+    """Lines of `mteb-hybrid report` as cells; the lines without a cell are left out."""
+    done = CliRunner().invoke(cli.app, ["report", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    rows = [[cell.strip() for cell in line.replace("┃", "│").split("│")] for line in done.output.splitlines()]
+    return [row[1:-1] if len(row) > 1 else row for row in rows if any(row)]
+
+
+class TestReport:
+    """`mteb-hybrid report`."""
+
+    def test_macro_averages(self, results: Path) -> None:
+        """The model's row holds the means over subsets, done by hand, in the paper's columns."""
+        rows = report(results)
+        heading = ["Model", "Mo. mAP", "Cr. mAP", "Mul. mAP", "Mo. R@1", "Cr. R@1", "Mul. R@10", "Rank distance"]
+        assert heading in rows
+        # .75/2, .9/3, .7/2, .75/2, .9/3, 1.6/2, 3001/2
+        assert ["someone/model", "0.3750", "0.3000", "0.3500", "0.3750", "0.3000", "0.8000", "1,500.5"] in rows
+
+    def test_query_languages(self, results: Path) -> None:
+        """Below it each query language; its cross-lingual value is the mean over the corpus languages."""
+        rows = report(results)
+        assert ["Query", "Mo. mAP", "Cr. mAP", "Mul. mAP", "Rank distance"] in rows
+        assert ["de", "0.5000", "0.1500", "0.3000", "1,000.0"] in rows
+        assert ["en", "0.2500", "0.6000", "0.4000", "2,001.0"] in rows
+        assert not any(row[0] in {"de", "en", "Query"} for row in report(results, "--no-languages"))
+
+    def test_settings_that_were_not_run(self, tmp_path: Path) -> None:
+        """A dash for a setting that is not there, and for a score that a subset lacks: no mean of a part."""
+        rows = {"de": {"map": 0.5, "recall_at_1": 0.25}, "en": {"map": 0.25}}
+        write_result(tmp_path, "XQuADRMonolingual", rows)
+        assert ["someone/model", "0.3750", "-", "-", "-", "-", "-", "-"] in report(tmp_path)
+
+    def test_models_collections_and_folders(self, results: Path, tmp_path: Path) -> None:
+        """Every model of every folder has a row in its collection's table."""
+        more = tmp_path / "more"
+        write_result(more, "MiniQARMonolingual", {"de": {"map": 1.0}}, model="another/model")
+        write_result(more, "XQuADRMultilingual", {"de": {"map": 0.125, "rank_distance": 7.0}}, model="another/model")
+        shutil.move(results / "results", tmp_path / "first")
+        rows = report(tmp_path / "first", more, "--no-languages")
+        titles = [row[0] for row in rows if len(row) == 1 and "macro-average" in row[0]]
+        assert [title.split(":")[0] for title in titles] == ["MiniQAR", "XQuADR"]
+        models = [row for row in rows if "/model" in row[0]]
+        assert [row[0] for row in models] == ["another/model", "someone/model", "another/model"]
+        assert models[0][1] == "1.0000"
+        assert models[2][3] == "0.1250"
+        assert models[2][7] == "7.0"
+
+    def test_name_from_the_folders(self, results: Path) -> None:
+        """Without model_meta.json the model's name is read from its folder."""
+        for path in results.rglob("model_meta.json"):
+            path.unlink()
+        assert "someone/model" in [row[0] for row in report(results)]
+
+    def test_missing_folder(self, tmp_path: Path) -> None:
+        """The installed script on a missing folder: exit code 2, one line on stderr that names it, no traceback."""
+        done = command("report", str(tmp_path / "missing"), cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("error: ")
+        assert str(tmp_path / "missing") in done.stderr
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            '{"scores": {"test": [{"hf_subset": "de", "ma',
+            "{}",
+            "[]",
+            "null",
+            '{"scores": []}',
+            '{"scores": {"test": [{"map": 0.5}]}}',
+            '{"scores": {"test": ["de"]}}',
+        ],
+    )
+    def test_damaged_result(
+        self, results: Path, content: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A file that is no result of MTEB: exit code 2 and one line that names the file."""
+        (path,) = results.rglob("MiniQARMultilingual.json")
+        path.write_text(content, encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", ["mteb-hybrid", "report", str(results)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        assert caught.value.code == 2
+        printed = capsys.readouterr()
+        assert len(printed.err.splitlines()) == 1
+        assert str(path) in printed.err
+
+    @pytest.mark.parametrize("foreign", [None, "NFCorpus", "WikipediaRetrievalMultilingual"])
+    def test_nothing_of_ours(
+        self,
+        tmp_path: Path,
+        foreign: str | None,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """A folder that is empty or holds results of MTEB's own tasks alone: exit code 2 and one line."""
+        if foreign is not None:
+            write_result(tmp_path, foreign, {"de": {"map_at_10": 0.5, "ndcg_at_10": 0.5, "recall_at_10": 0.5}})
+        monkeypatch.setattr(sys, "argv", ["mteb-hybrid", "report", str(tmp_path)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        assert caught.value.code == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_help_without_arguments() -> None:
+    """Without arguments it shows its commands."""
+    output = CliRunner().invoke(cli.app, []).output
+    assert "info" in output
+    assert "report" in output

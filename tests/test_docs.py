@@ -1,0 +1,90 @@
+"""Every example of the README and the docs runs, or is at least a command that its program accepts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import mteb
+import pytest
+from mteb.cli.build_cli import build_cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list:
+    return [
+        pytest.param(text, id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, (name, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")))
+        if name == language
+    ]
+
+
+def commands() -> list[str]:
+    return [
+        line.removeprefix("$ ")
+        for param in blocks("console")
+        for line in param.values[0].splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_examples_run(code, tmp_path):
+    """A Python block of the documentation runs as it stands, offline, in an empty folder."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("mteb run")])
+def test_mteb_commands_are_accepted(command):
+    """MTEB's own parser takes the command, and its tasks and benchmarks exist."""
+    arguments = build_cli().parse_args(shlex.split(command)[1:])
+    assert arguments.model
+    if arguments.tasks:
+        assert [task.metadata.name for task in mteb.get_tasks(tasks=arguments.tasks)] == arguments.tasks
+    for name in arguments.benchmarks or ():
+        assert mteb.get_benchmark(name).tasks
+
+
+def test_make_targets_exist():
+    """What the README tells to make can be made."""
+    named = set(re.findall(r"`?\bmake (demo|test|lint|format)\b", "\n".join(p.read_text() for p in PAGES)))
+    assert {"demo", "test"} <= named
+    for target in named:
+        done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_without_make(tmp_path):
+    """The plain commands of the demo run one after the other and end with a table."""
+    ran = [c for c in commands() if c.startswith(("mteb run --model mteb-hybrid/", "mteb-hybrid report results/demo"))]
+    assert len(ran) == 2
+    for command in ran:
+        program, *arguments = shlex.split(command)
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(
+            [BIN / program, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert "Rank distance" in done.stdout
+    assert len(list((tmp_path / "results/demo/predictions").rglob("*.parquet"))) == 132
+
+
+def test_variables_in_the_readme_are_those_of_the_code():
+    """Every MTEB_HYBRID_ variable that the code reads is explained in the README, and no other."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    sources = [*(ROOT / "mteb_hybrid").rglob("*.py"), *(ROOT / "tasks").rglob("*.py")]
+    read = set(
+        re.findall(r"\bMTEB_HYBRID_[A-Z]+(?:_[A-Z]+)*", "\n".join(p.read_text(encoding="utf-8") for p in sources))
+    )
+    assert set(re.findall(r"\bMTEB_HYBRID_[A-Z]+(?:_[A-Z]+)*", text)) - {"MTEB_HYBRID_TEST_MODEL"} == read
