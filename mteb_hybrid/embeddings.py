@@ -97,7 +97,9 @@ class EmbeddingStore:
         shelf = self._shelves.get(slot) or _Shelf()
         unknown = [text for text in dict.fromkeys(texts) if text not in shelf.row]
         if unknown:
-            embeddings = checked_embeddings(encode(unknown), unknown, describe)
+            encoded = encode(unknown)
+            self._states[id(model)] = weights_state(model)  # a model may set itself up when it first encodes
+            embeddings = checked_embeddings(encoded, unknown, describe)
             width = shelf.matrix.shape[1]
             if shelf.row and embeddings.shape[1] != width:
                 raise EmbeddingError(
@@ -154,19 +156,20 @@ def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray
         EmbeddingError: Wrong number or shape, not numbers, NaN, infinite or zero rows. The message names the first bad
             text.
     """
-    if hasattr(raw, "detach"):
-        raw = raw.detach().cpu().float().numpy()
     try:
+        if hasattr(raw, "detach"):
+            raw = raw.detach().cpu().float().numpy()
         embeddings: NDArray[np.float32] = np.asarray(raw, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise EmbeddingError(
             f"{describe} did not return one vector of numbers per text ({error}); first text: {_excerpt(texts[0])}"
         ) from error
     if embeddings.ndim != 2 or embeddings.shape[1] == 0 or len(embeddings) != len(texts):
-        bad = texts[min(len(embeddings) if embeddings.ndim else 0, len(texts) - 1)]
+        missing = embeddings.ndim == 2 and embeddings.shape[1] > 0 and len(embeddings) < len(texts)
         raise EmbeddingError(
             f"{describe} returned embeddings of shape {embeddings.shape} for {len(texts)} texts, expected "
-            f"({len(texts)}, dimension); first text without a good one: {_excerpt(bad)}"
+            f"({len(texts)}, dimension); first text without a good one: "
+            f"{_excerpt(texts[len(embeddings) if missing else 0])}"
         )
     finite = np.asarray(np.isfinite(embeddings).all(axis=1))
     usable = finite & embeddings.any(axis=1)
@@ -193,16 +196,19 @@ def weights_state(model: object) -> Hashable:
     if not modules:
         return None
     with torch.no_grad():
-        tensors = [*modules[0].parameters(), *modules[0].buffers()]
-        counters = tuple((tensor.data_ptr(), tensor._version) for tensor in tensors if not tensor.is_inference())  # noqa: SLF001
-        samples = [
-            tensor.reshape(-1)[:: max(1, tensor.numel() // 8)][:8].double().sum()
-            for tensor in tensors
-            if tensor.numel()
+        tensors = [
+            tensor
+            for tensor in (*modules[0].parameters(), *modules[0].buffers())
+            if tensor.numel() and not tensor.is_meta and not tensor.is_sparse
         ]
-        return counters, float(
-            torch.stack([sample.to(samples[0].device) for sample in samples]).sum()
-        ) if samples else 0.0
+        counters = tuple((tensor.data_ptr(), None if tensor.is_inference() else tensor._version) for tensor in tensors)  # noqa: SLF001
+        by_device: dict[torch.device, list[torch.Tensor]] = {}
+        for tensor in tensors:
+            values = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+            sample = values.reshape(-1)[:: max(1, values.numel() // 8)][:8]
+            by_device.setdefault(tensor.device, []).append(sample.double())
+        samples = tuple(torch.cat(values).cpu().numpy().tobytes() for values in by_device.values())
+    return counters, samples
 
 
 def _excerpt(text: str) -> str:

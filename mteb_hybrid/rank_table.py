@@ -87,7 +87,7 @@ def write_rank_table(path: Path, info: TableInfo, columns: dict[str, list[Any]])
     schema = SCHEMA.with_metadata({_KEY: json.dumps({"format": FORMAT, **asdict(info)}).encode()})
     table = pa.table(columns, schema=schema)
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +109,25 @@ class RankTable:
         Raises:
             RankTableError: No such file, not a rank table, or one of a newer format.
         """
+        if not path.is_file():
+            raise RankTableError(f"{path} is not a file")
         try:
-            rows = pq.read_table(path)
-            info = json.loads((rows.schema.metadata or {})[_KEY])
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RankTableError(f"{path} cannot be read as Parquet: {error}") from error
-        except (KeyError, ValueError) as error:
+            rows = pq.ParquetFile(path, page_checksum_verification=True).read()
+        except (OSError, pa.ArrowException) as error:
+            raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}") from error
+        try:
+            content = json.loads((rows.schema.metadata or {})[_KEY])
+            version = content.pop("format")
+            if version != FORMAT:
+                raise RankTableError(f"{path} has another format than {FORMAT}: update mteb-hybrid")
+            info = TableInfo(**content)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, RankTableError):
+                raise
             raise RankTableError(f"{path} is not a rank table of mteb-hybrid") from error
-        if info.pop("format") != FORMAT:
-            raise RankTableError(f"{path} has another format than {FORMAT}: update mteb-hybrid")
-        return cls(TableInfo(**info), rows)
+        if not rows.schema.equals(SCHEMA):
+            raise RankTableError(f"{path} has other columns than a rank table: {rows.schema.names}")
+        return cls(info, rows)
 
     def query_ranks(self) -> QueryRanks:
         """The ranks as input of the metrics.

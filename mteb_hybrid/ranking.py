@@ -34,10 +34,12 @@ logger = logging.getLogger(__name__)
 
 Similarity = Literal["cosine", "dot"]
 
-# elements of one block of scores: 2^20 float32 stay in a core's cache, larger blocks measured slower
-_BLOCK_ELEMENTS = 1 << 20
-# (query, passage) pairs that are scored in float64 at once
-_EXACT_PAIRS = 2048
+# scores of one block: on a CPU 2^20 float32 stay in the cache and larger blocks measured slower; a GPU wants them large
+_BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
+# (query, passage) pairs that are scored in float64 at once, by the same reasoning
+_EXACT_PAIRS = {"cpu": 1 << 11, "cuda": 1 << 17}
+# rows and columns of the grid on which every block of fast scores is checked
+_CHECKED = 6
 # how many more than k are taken from a chunk, so that near-ties at the k-th place seldom need a second look
 _TOP_SLACK = 16
 
@@ -106,7 +108,7 @@ class RankCounter:
         segments: int = 1,
         top_k: int = 0,
         device: str | torch.device | None = None,
-        block_elements: int = _BLOCK_ELEMENTS,
+        block_elements: int | None = None,
     ) -> None:
         if similarity not in ("cosine", "dot"):
             raise ValueError(f"similarity must be 'cosine' or 'dot', not {similarity!r}")
@@ -120,7 +122,8 @@ class RankCounter:
         self.similarity = similarity
         self.segments = segments
         self.top_k = top_k
-        self.block_elements = block_elements
+        self.block_elements = block_elements or _BLOCK_ELEMENTS.get(self.device.type, _BLOCK_ELEMENTS["cpu"])
+        self.exact_pairs = _EXACT_PAIRS.get(self.device.type, _EXACT_PAIRS["cpu"])
         self.fast_type = torch.float32
         self.dimension = int(queries.shape[1])
 
@@ -158,8 +161,8 @@ class RankCounter:
             raise ValueError(
                 f"passages {passages.shape} and {len(order)} positions do not fit queries of dimension {self.dimension}"
             )
-        with _full_precision():
-            width = max(1, min(len(passages), 1024))
+        with _full_precision(self.device.type):
+            width = max(1024, self.block_elements // max(1, len(self._unit)))
             for start in range(0, len(passages), width):
                 chunk = self._tensor(passages[start : start + width]).double()
                 self._count_chunk(chunk, self._tensor(order[start : start + width]), segment)
@@ -187,7 +190,7 @@ class RankCounter:
             block = slice(start, start + rows)
             unit = self._norm[block, None] * scale  # one unit of the fast score, in units of the float64 score
             scores = self._unit[block].to(self.fast_type) @ fast_passages.to(self.fast_type).T
-            if not self._within_bound(scores, block, order, unit):
+            if not self._within_bound(scores, block, chunk, weights, unit):
                 self.fast_type = torch.float64
                 scores = self._unit[block] @ fast_passages.T
             self._count_block(scores, block, chunk, weights, order, unit, segment)
@@ -262,37 +265,35 @@ class RankCounter:
     ) -> torch.Tensor:
         """Float64 scores of (query row, row of ``passages``) pairs, always in the same order of operations."""
         scores = torch.empty(len(query), dtype=torch.float64, device=self.device)
-        for start in range(0, len(query), _EXACT_PAIRS):
-            part = slice(start, start + _EXACT_PAIRS)
+        for start in range(0, len(query), self.exact_pairs):
+            part = slice(start, start + self.exact_pairs)
             scores[part] = _tree_sum(self._exact[query[part]] * passages[passage[part]])
         return scores if weights is None else scores / weights[passage]
 
-    def _within_bound(self, scores: torch.Tensor, block: slice, order: torch.Tensor, unit: torch.Tensor) -> bool:
-        """Whether the fast product keeps its bound where the float64 score is known: at the relevant passages.
+    def _within_bound(
+        self,
+        scores: torch.Tensor,
+        block: slice,
+        chunk: torch.Tensor,
+        weights: torch.Tensor | None,
+        unit: torch.Tensor,
+    ) -> bool:
+        """Whether the fast product keeps its bound on a grid of pairs that are scored in float64 for comparison.
 
-        A build of torch or a setting outside of our reach may compute float32 products with fewer bits.
+        A build of torch, a library under it or a setting out of our reach may compute float32 products with fewer bits.
         """
         if self.fast_type is torch.float64:
             return True
-        column_of = torch.full((int(order.max()) + 1,), -1, dtype=torch.int64, device=self.device)
-        column_of[order] = torch.arange(len(order), device=self.device)
-        relevant = self._order[block]
-        columns = torch.where(
-            (relevant >= 0) & (relevant < len(column_of)),
-            column_of[relevant.clamp(0, len(column_of) - 1)],
-            -1,
+        rows, columns = (
+            torch.linspace(0, size - 1, min(size, _CHECKED), device=self.device).long() for size in scores.shape
         )
-        row, slot = (columns >= 0).nonzero(as_tuple=True)
-        if not len(row):
-            return True
-        known = self._threshold[block][row, slot] / unit[row, 0]
-        error = (scores[row, columns[row, slot]].double() - known).abs().max()
+        row, column = rows.repeat_interleave(len(columns)), columns.repeat(len(rows))
+        exact = self._score_pairs(row + block.start, column, chunk, weights) / unit[row, 0]
+        error = float((scores[row, column].double() - exact).abs().max())
         if error <= error_bound(self.dimension, self.fast_type):
             return True
         logger.warning(
-            "float32 products on %s are off by %.1e, more than float32 allows: ranking in float64",
-            self.device,
-            error,
+            "float32 products on %s are off by %.1e, more than float32 allows: ranking in float64", self.device, error
         )
         return False
 
@@ -340,11 +341,28 @@ def _tree_sum(products: torch.Tensor) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keep torch from computing float32 products with fewer bits (TF32, bfloat16), whatever the user has set."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+def _full_precision(device: str) -> Iterator[None]:
+    """Keep torch from computing float32 products with fewer bits (TF32, bfloat16), whatever the user has set.
+
+    Torch has an older switch and, since 2.9, one per backend; it refuses to mix the two, so the newer ones are used
+    where they exist.
+    """
+    backends = [
+        backend
+        for backend in (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))
+        if hasattr(backend, "fp32_precision")
+    ]
+    before = [backend.fp32_precision for backend in backends]
+    legacy = None if backends else torch.get_float32_matmul_precision()
     try:
-        yield
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        if legacy is not None:
+            torch.set_float32_matmul_precision("highest")
+        with torch.autocast(device, enabled=False):
+            yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
+        if legacy is not None:
+            torch.set_float32_matmul_precision(legacy)

@@ -54,7 +54,7 @@ class QueryRanks:
             raise ValueError(f"queries must lie in [0, {queries}), not in [{query.min()}, {query.max()}]")
         if bool(((query[1:] == query[:-1]) & (rank[1:] == rank[:-1])).any()):
             raise ValueError("two relevant passages of one query have the same rank")
-        if bool((grade <= 0).any()):
+        if not bool((grade > 0).all()):
             raise ValueError("grades must be positive; leave out what is not relevant")
         return cls(query=query, rank=rank, grade=grade, queries=queries, pool_size=pool_size)
 
