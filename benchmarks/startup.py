@@ -18,7 +18,7 @@ for name in [name for name in sys.modules if name.startswith("mteb_hybrid")]:
     del sys.modules[name]
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "RegistryFinder"]
 started = time.perf_counter()
-import mteb_hybrid._autoload
+import mteb_hybrid._autoload; mteb_hybrid._autoload.install()
 print(time.perf_counter() - started)
 """
 

@@ -60,12 +60,15 @@ class RegistryFinder:
             self.waiting.discard(module.__name__)
             if not self.waiting:
                 self.leave()
+            if _failed:
+                return
             try:
                 from mteb_hybrid.plugin import module_loaded
 
                 module_loaded(module.__name__)
             except Exception as error:  # noqa: BLE001 - whatever fails in us, MTEB goes on
-                warn_once(error)
+                self.leave()
+                switch_off(error)
 
         loader.exec_module = exec_module  # type: ignore[method-assign]
 
@@ -75,15 +78,32 @@ class RegistryFinder:
             sys.meta_path.remove(self)
 
 
-_warned = False
+_installed = False
+_failed = False
 
 
-def warn_once(error: Exception) -> None:
-    """Turn a failure of ours into one warning that names the cause and the cure."""
-    global _warned
-    if _warned:
+def install() -> bool:
+    """Put the finder in place, which is all that ``mteb_hybrid.pth`` does; True unless it is switched off."""
+    global _installed
+    if os.environ.get("MTEB_HYBRID_AUTOLOAD", "1").strip().lower() in {"0", "false", "no", "off"}:
+        return False
+    if not any(isinstance(finder, RegistryFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, RegistryFinder())
+    _installed = True
+    return True
+
+
+def installed() -> bool:
+    """Whether the hook was installed in this process (not whether MTEB has been imported since)."""
+    return _installed
+
+
+def switch_off(error: Exception) -> None:
+    """After a failure of ours: register nothing more, and say so in one warning that names the cause and the cure."""
+    global _failed
+    if _failed:
         return
-    _warned = True
+    _failed = True
     import warnings
 
     warnings.warn(
@@ -93,19 +113,3 @@ def warn_once(error: Exception) -> None:
         RuntimeWarning,
         stacklevel=2,
     )
-
-
-def installed() -> bool:
-    """Whether the hook ran at the start of this process (not whether MTEB has been imported since)."""
-    return _installed
-
-
-def _install() -> bool:
-    if os.environ.get("MTEB_HYBRID_AUTOLOAD", "1").strip().lower() in {"0", "false", "no", "off"}:
-        return False
-    if not any(isinstance(finder, RegistryFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, RegistryFinder())
-    return True
-
-
-_installed = _install()

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -347,11 +347,8 @@ def _full_precision(device: str) -> Iterator[None]:
     Torch has an older switch and, since 2.9, one per backend; it refuses to mix the two, so the newer ones are used
     where they exist.
     """
-    backends = [
-        backend
-        for backend in (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None))
-        if hasattr(backend, "fp32_precision")
-    ]
+    candidates: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
+    backends = [backend for backend in candidates if hasattr(backend, "fp32_precision")]
     before = [backend.fp32_precision for backend in backends]
     legacy = None if backends else torch.get_float32_matmul_precision()
     try:

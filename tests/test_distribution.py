@@ -117,7 +117,9 @@ class TestContents:
     def test_hook_is_one_line_of_code(self, built: dict[str, Path]) -> None:
         """The .pth is the one import that site.py executes."""
         with zipfile.ZipFile(built["wheel"]) as archive:
-            assert archive.read("mteb_hybrid.pth").decode().splitlines() == ["import mteb_hybrid._autoload"]
+            assert archive.read("mteb_hybrid.pth").decode().splitlines() == [
+                "import mteb_hybrid._autoload; mteb_hybrid._autoload.install()"
+            ]
 
     def test_wheel_from_sdist_is_the_same(self, built: dict[str, Path]) -> None:
         """Built from the source distribution, the wheel has the same files with the same contents."""

@@ -28,6 +28,7 @@ _WRAPPERS = {
     "CrossEncoder": ("CrossEncoderWrapper", "cross-encoder"),
     "SparseEncoder": ("SparseEncoderWrapper", "sparse"),
     "MultiVectorEncoder": ("MultiVectorWrapper", "late-interaction"),
+    "ColBERT": ("MultiVectorWrapper", "late-interaction"),  # how PyLate calls it
 }
 # what a trainer leaves beside a model, and what a reader may edit, does not change the model
 _NOT_THE_MODEL = {
@@ -76,7 +77,7 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
             "framework": ["Sentence Transformers", "PyTorch"],
             "similarity_fn_name": known.get(similarity) if model_type == "dense" else None,
             "model_type": [model_type],
-            "use_instructions": bool(config.get("prompts")),
+            "use_instructions": any((config.get("prompts") or {}).values()),
         }
     )
 

@@ -79,18 +79,18 @@ def read_results(folder: Path, split: str = "test") -> list[SubsetScores]:
         family = next((s for s in SETTINGS if path.stem.endswith(s)), None)
         if family is None:
             continue
+        model, revision = _identity(path)
+        collection = path.stem.removesuffix(family)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            rows = content["scores"].get(split, [])
-        except (OSError, ValueError, KeyError) as error:
+            for row in content["scores"].get(split, []):
+                scores = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
+                if "map" in scores:  # other tasks of MTEB end in these words too, and have no full ranking
+                    found.append(SubsetScores(model, revision, collection, family, row["hf_subset"], scores))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResultsError(
                 f"{path} is not a result of MTEB, or cut off: {error}. Remove it and run again"
             ) from error
-        model, revision = _identity(path)
-        for row in rows:
-            scores = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
-            collection = path.stem.removesuffix(family)
-            found.append(SubsetScores(model, revision, collection, family, row["hf_subset"], scores))
     if not found:
         raise ResultsError(f"{folder} holds no result of a Monolingual, CrossLingual or Multilingual task")
     return found
