@@ -7,8 +7,8 @@ segments or machines add up.
 Exact means: ranks are those of the float64 scores of the float32 embeddings, whatever the chunk size, the number of
 threads or the device. Three things make that so:
 
-1. A float64 score is always computed in the same order (`_tree_sum`: elementwise operations only, which IEEE 754 fixes
-   to the last bit on every device). Equal embeddings therefore tie exactly.
+1. A float64 score is always computed in the same order (`mteb_hybrid.exact`: elementwise operations only, which IEEE
+   754 fixes to the last bit on every device). Equal embeddings therefore tie exactly.
 2. The fast float32 product differs from it by at most `error_bound`, proven for any order of summation. A passage
    outside that distance from a relevant one is decided by the fast product.
 3. The few passages inside it are scored again in float64. Ties are broken by the caller's order (trec_eval: document id
@@ -17,22 +17,19 @@ threads or the device. Three things make that so:
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from mteb_hybrid.exact import Similarity, error_bound, full_precision, norms, tree_sum
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
-
-Similarity = Literal["cosine", "dot"]
 
 # scores of one block: on a CPU 2^20 float32 stay in the cache and larger blocks measured slower; a GPU wants them large
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
@@ -65,17 +62,18 @@ class Ranking:
         return ranks
 
 
-def error_bound(dimension: int, dtype: torch.dtype = torch.float32) -> float:
-    """Largest distance between the fast product of two vectors of length at most 1 and their float64 score.
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """A part of the pool: what the float64 scores (passages, lengths) and the fast ones (fast, scale) are taken with.
 
-    For unit roundoff u and any order of summation, |fl(x.y) - x.y| <= gamma |x||y| with gamma = d u / (1 - d u)
-    (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Rounding both vectors and the
-    threshold to the fast type adds less than 4u, underflow less than d * 2^-120.
+    A float64 score is divided by the passage's length, where there are lengths; a fast one is in units of ``scale``.
     """
-    unit = torch.finfo(dtype).eps / 2
-    gamma = dimension * unit / (1 - dimension * unit)
-    float64_slack = 4 * (dimension + 4) * 2.0**-53  # the float64 scores themselves, and both norms
-    return gamma * (1 + 8 * unit) + 4 * unit + float64_slack + dimension * 2.0**-120
+
+    passages: torch.Tensor
+    lengths: torch.Tensor | None
+    order: torch.Tensor
+    fast: torch.Tensor
+    scale: float
 
 
 class RankCounter:
@@ -128,18 +126,19 @@ class RankCounter:
         self.dimension = int(queries.shape[1])
 
         raw = self._tensor(queries).double()
-        unit = raw / _norms(raw)[:, None]
+        unit = raw / norms(raw)[:, None]
         self._norm = (
-            _norms(raw) if similarity == "dot" else torch.ones(len(raw), dtype=torch.float64, device=self.device)
+            norms(raw) if similarity == "dot" else torch.ones(len(raw), dtype=torch.float64, device=self.device)
         )
         self._exact = raw if similarity == "dot" else unit  # what float64 scores are taken with
         self._unit = unit  # what the fast product is taken with
 
         self._query = self._tensor(relevant_query)
         self._slot, slots = _slots(self._query, len(queries))
-        passages = self._tensor(relevant_passages).double()
-        weights = _norms(passages) if similarity == "cosine" else None
-        scores = self._score_pairs(self._query, torch.arange(pairs, device=self.device), passages, weights)
+        scores = torch.empty(0, dtype=torch.float64, device=self.device)
+        if pairs:
+            relevant = self._chunk(self._tensor(relevant_passages).double(), self._tensor(relevant_order))
+            scores = self._score_pairs(self._query, torch.arange(pairs, device=self.device), relevant)
         shape = (len(queries), slots)
         self._threshold = torch.full(shape, torch.inf, dtype=torch.float64, device=self.device)
         self._threshold[self._query, self._slot] = scores
@@ -161,11 +160,12 @@ class RankCounter:
             raise ValueError(
                 f"passages {passages.shape} and {len(order)} positions do not fit queries of dimension {self.dimension}"
             )
-        with _full_precision(self.device.type):
+        with full_precision(self.device.type):
             width = max(1024, self.block_elements // max(1, len(self._unit)))
             for start in range(0, len(passages), width):
-                chunk = self._tensor(passages[start : start + width]).double()
-                self._count_chunk(chunk, self._tensor(order[start : start + width]), segment)
+                part = slice(start, start + width)
+                chunk = self._chunk(self._tensor(passages[part]).double(), self._tensor(order[part]))
+                self._count_chunk(chunk, segment)
 
     def result(self) -> Ranking:
         """The counts so far."""
@@ -175,38 +175,28 @@ class RankCounter:
             top_scores=self._top_scores.cpu().numpy(),
         )
 
-    def _count_chunk(self, chunk: torch.Tensor, order: torch.Tensor, segment: int) -> None:
-        norms = _norms(chunk)
+    def _chunk(self, passages: torch.Tensor, order: torch.Tensor) -> _Chunk:
+        lengths = norms(passages)
         if self.similarity == "cosine":
-            weights: torch.Tensor | None = norms
-            fast_passages = chunk / norms[:, None]
-            scale = 1.0
-        else:
-            weights = None
-            scale = 2.0 ** float(torch.ceil(torch.log2(norms.max().clamp_min(2.0**-1000))))
-            fast_passages = chunk / scale
-        rows = max(1, self.block_elements // len(chunk))
+            return _Chunk(passages, lengths, order, passages / lengths[:, None], 1.0)
+        scale = 2.0 ** float(torch.ceil(torch.log2(lengths.max().clamp_min(2.0**-1000))))
+        return _Chunk(passages, None, order, passages / scale, scale)
+
+    def _count_chunk(self, chunk: _Chunk, segment: int) -> None:
+        rows = max(1, self.block_elements // len(chunk.order))
         for start in range(0, len(self._unit), rows):
             block = slice(start, start + rows)
-            unit = self._norm[block, None] * scale  # one unit of the fast score, in units of the float64 score
-            scores = self._unit[block].to(self.fast_type) @ fast_passages.to(self.fast_type).T
-            if not self._within_bound(scores, block, chunk, weights, unit):
+            unit = self._norm[block, None] * chunk.scale  # one unit of the fast score, in units of the float64 score
+            scores = self._unit[block].to(self.fast_type) @ chunk.fast.to(self.fast_type).T
+            if not self._within_bound(scores, block, chunk, unit):
                 self.fast_type = torch.float64
-                scores = self._unit[block] @ fast_passages.T
-            self._count_block(scores, block, chunk, weights, order, unit, segment)
+                scores = self._unit[block] @ chunk.fast.T
+            self._count_block(scores, block, chunk, unit, segment)
             if self.top_k:
-                self._update_top(scores, block, chunk, weights, order, unit)
+                self._update_top(scores, block, chunk, unit)
 
-    def _count_block(
-        self,
-        scores: torch.Tensor,
-        block: slice,
-        chunk: torch.Tensor,
-        weights: torch.Tensor | None,
-        order: torch.Tensor,
-        unit: torch.Tensor,
-        segment: int,
-    ) -> None:
+    def _count_block(self, scores: torch.Tensor, block: slice, chunk: _Chunk, unit: torch.Tensor, segment: int) -> None:
+        """Add the passages of one block of scores to the counts."""
         bound = error_bound(self.dimension, self.fast_type)
         threshold = self._threshold[block] / unit
         upper, lower = (threshold + bound).to(self.fast_type), (threshold - bound).to(self.fast_type)
@@ -221,20 +211,12 @@ class RankCounter:
         query = row + block.start
         fast = scores[row, passage][:, None]
         undecided = (fast >= lower[row]) & (fast <= upper[row])
-        exact = self._score_pairs(query, passage, chunk, weights)[:, None]
+        exact = self._score_pairs(query, passage, chunk)[:, None]
         goal = self._threshold[query]
-        wins = (exact > goal) | ((exact == goal) & (order[passage][:, None] < self._order[query]))
+        wins = (exact > goal) | ((exact == goal) & (chunk.order[passage][:, None] < self._order[query]))
         self._above[:, :, segment].index_add_(0, query, (undecided & wins).long())
 
-    def _update_top(
-        self,
-        scores: torch.Tensor,
-        block: slice,
-        chunk: torch.Tensor,
-        weights: torch.Tensor | None,
-        order: torch.Tensor,
-        unit: torch.Tensor,
-    ) -> None:
+    def _update_top(self, scores: torch.Tensor, block: slice, chunk: _Chunk, unit: torch.Tensor) -> None:
         """Merge the best of one block into the running best, by (float64 score, order)."""
         bound = error_bound(self.dimension, self.fast_type)
         width = scores.shape[1]
@@ -251,33 +233,24 @@ class RankCounter:
             columns, kept = columns[:, :longest], kept[:, :longest]
         exact = torch.full(columns.shape, -torch.inf, dtype=torch.float64, device=self.device)
         row, place = kept.nonzero(as_tuple=True)
-        exact[row, place] = self._score_pairs(row + block.start, columns[row, place], chunk, weights)
+        exact[row, place] = self._score_pairs(row + block.start, columns[row, place], chunk)
         all_scores = torch.cat([self._top_scores[block], exact], dim=1)
-        all_order = torch.cat([self._top_order[block], torch.where(kept, order[columns], -1)], dim=1)
+        all_order = torch.cat([self._top_order[block], torch.where(kept, chunk.order[columns], -1)], dim=1)
         by_order = all_order.argsort(dim=1, stable=True)
         by_score = all_scores.gather(1, by_order).argsort(dim=1, descending=True, stable=True)[:, : self.top_k]
         best = by_order.gather(1, by_score)
         self._top_scores[block] = all_scores.gather(1, best)
         self._top_order[block] = all_order.gather(1, best)
 
-    def _score_pairs(
-        self, query: torch.Tensor, passage: torch.Tensor, passages: torch.Tensor, weights: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Float64 scores of (query row, row of ``passages``) pairs, always in the same order of operations."""
+    def _score_pairs(self, query: torch.Tensor, passage: torch.Tensor, chunk: _Chunk) -> torch.Tensor:
+        """Float64 scores of (query row, row of the chunk) pairs, always in the same order of operations."""
         scores = torch.empty(len(query), dtype=torch.float64, device=self.device)
         for start in range(0, len(query), self.exact_pairs):
             part = slice(start, start + self.exact_pairs)
-            scores[part] = _tree_sum(self._exact[query[part]] * passages[passage[part]])
-        return scores if weights is None else scores / weights[passage]
+            scores[part] = tree_sum(self._exact[query[part]] * chunk.passages[passage[part]])
+        return scores if chunk.lengths is None else scores / chunk.lengths[passage]
 
-    def _within_bound(
-        self,
-        scores: torch.Tensor,
-        block: slice,
-        chunk: torch.Tensor,
-        weights: torch.Tensor | None,
-        unit: torch.Tensor,
-    ) -> bool:
+    def _within_bound(self, scores: torch.Tensor, block: slice, chunk: _Chunk, unit: torch.Tensor) -> bool:
         """Whether the fast product keeps its bound on a grid of pairs that are scored in float64 for comparison.
 
         A build of torch, a library under it or a setting out of our reach may compute float32 products with fewer bits.
@@ -288,7 +261,7 @@ class RankCounter:
             torch.linspace(0, size - 1, min(size, _CHECKED), device=self.device).long() for size in scores.shape
         )
         row, column = rows.repeat_interleave(len(columns)), columns.repeat(len(rows))
-        exact = self._score_pairs(row + block.start, column, chunk, weights) / unit[row, 0]
+        exact = self._score_pairs(row + block.start, column, chunk) / unit[row, 0]
         error = float((scores[row, column].double() - exact).abs().max())
         if error <= error_bound(self.dimension, self.fast_type):
             return True
@@ -320,46 +293,3 @@ def _slots(query: torch.Tensor, queries: int) -> tuple[torch.Tensor, int]:
     slot = torch.empty_like(query)
     slot[by_query] = torch.arange(len(query), device=query.device) - first[query[by_query]]
     return slot, int(counts.max()) if len(counts) else 0
-
-
-def _norms(vectors: torch.Tensor) -> torch.Tensor:
-    """Euclidean norms of float64 rows, in the fixed order of operations."""
-    return _tree_sum(vectors * vectors).sqrt()
-
-
-def _tree_sum(products: torch.Tensor) -> torch.Tensor:
-    """Sum over the last dimension by repeated halving; overwrites ``products``.
-
-    Every step is an elementwise addition, so the result depends on nothing but the numbers.
-    """
-    width = products.shape[-1]
-    while width > 1:
-        half = (width + 1) // 2
-        products[..., : width - half] += products[..., half:width]
-        width = half
-    return products[..., 0].clone()
-
-
-@contextlib.contextmanager
-def _full_precision(device: str) -> Iterator[None]:
-    """Keep torch from computing float32 products with fewer bits (TF32, bfloat16), whatever the user has set.
-
-    Torch has an older switch and, since 2.9, one per backend; it refuses to mix the two, so the newer ones are used
-    where they exist.
-    """
-    candidates: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
-    backends = [backend for backend in candidates if hasattr(backend, "fp32_precision")]
-    before = [backend.fp32_precision for backend in backends]
-    legacy = None if backends else torch.get_float32_matmul_precision()
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        if legacy is not None:
-            torch.set_float32_matmul_precision("highest")
-        with torch.autocast(device, enabled=False):
-            yield
-    finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
-        if legacy is not None:
-            torch.set_float32_matmul_precision(legacy)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from mteb.cache import ResultCache
 from mteb.types import PromptType
+from tiny_models import base_model, sentence_transformer
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.errors import ModelDirectoryError, MtebHybridError
@@ -23,59 +24,6 @@ from mteb_hybrid.models.directory import directory_meta, directory_revision
 
 TEXTS = ["where is the river", "a river is in the east", "bread and butter"]
 PROMPTS = {"query": "question ", "document": "passage "}
-
-
-def base_model(folder: Path, kind: str, *, seed: int = 0, **config: Any) -> Path:
-    """A BERT of one layer and eight dimensions that knows letters, in the format of transformers."""
-    import torch
-    import transformers
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    tokenizer = Tokenizer(models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=64,
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    ).save_pretrained(folder)
-    shape = transformers.BertConfig(
-        vocab_size=len(tokens),
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=64,
-        **config,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        getattr(transformers, kind)(shape).save_pretrained(folder)
-    return folder
-
-
-def sentence_transformer(
-    folder: Path, *, seed: int = 0, prompts: dict[str, str] | None = None, similarity: str | None = None
-) -> Path:
-    """A sentence-transformers directory with random weights."""
-    from sentence_transformers import SentenceTransformer
-
-    base = base_model(folder.with_name(f"{folder.name}-base"), "BertModel", seed=seed)
-    made = SentenceTransformer(str(base), device="cpu", prompts=prompts, similarity_fn_name=similarity)
-    made.save(str(folder))
-    shutil.rmtree(base)
-    return folder
 
 
 def edit_config(folder: Path, **changes: Any) -> None:

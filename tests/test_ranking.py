@@ -15,7 +15,8 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mteb_hybrid.ranking import RankCounter, Ranking, error_bound, tie_order
+from mteb_hybrid.exact import error_bound
+from mteb_hybrid.ranking import RankCounter, Ranking, tie_order
 
 MODEST = settings(deadline=None, max_examples=25)
 SEEDS = st.integers(0, 2**32 - 1)
