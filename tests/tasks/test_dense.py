@@ -28,7 +28,7 @@ def test_every_text_is_encoded_once_over_all_subsets_and_tasks_of_a_run():
 
 @pytest.mark.slow
 def test_xquad_r_encodes_26021_texts(lareqa_data):
-    """The three XQuAD-R tasks hold 26,021 distinct (role, text) pairs, each encoded once; stock MTEB encodes 443,388."""
+    """The three XQuAD-R tasks hold 26,021 distinct (role, text) pairs, each encoded once; stock MTEB: 443,388 texts."""
     model = CountingEncoder()
     names = ["XQuADRMonolingual", "XQuADRCrossLingual", "XQuADRMultilingual"]
     evaluate(model, names)
