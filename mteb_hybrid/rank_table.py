@@ -22,6 +22,8 @@ from mteb_hybrid.metrics import QueryRanks
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 FORMAT = 1
 _KEY = b"mteb_hybrid"
 
@@ -82,10 +84,23 @@ def table_path(folder: Path, model_folder: str, task: str, split: str, subset: s
     return folder / model_folder / task / f"{split}.{subset}.parquet"
 
 
-def write_rank_table(path: Path, info: TableInfo, columns: dict[str, list[Any]]) -> None:
+def list_column(values: NDArray[Any], per_row: NDArray[np.int64], null: NDArray[np.bool_] | None = None) -> pa.Array:
+    """A column of lists from its values in a row.
+
+    Args:
+        values: Shape (sum of per_row,): the lists' values, one list after the other.
+        per_row: int64, shape (rows,): the lists' lengths.
+        null: bool, shape (sum of per_row,): values that are unknown, if any.
+    """
+    offsets = np.concatenate([[0], np.cumsum(per_row)]).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values, mask=null))
+
+
+def write_rank_table(path: Path, info: TableInfo, columns: dict[str, Any]) -> None:
     """Write one table; columns as in `SCHEMA`, the relevant passages of a query best first."""
     schema = SCHEMA.with_metadata({_KEY: json.dumps({"format": FORMAT, **asdict(info)}).encode()})
-    table = pa.table(columns, schema=schema)
+    arrays = [pa.array(columns[field.name], field.type) for field in schema]
+    table = pa.table([array.cast(field.type) for array, field in zip(arrays, schema, strict=True)], schema=schema)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 

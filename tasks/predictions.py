@@ -10,7 +10,7 @@ import numpy as np
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.errors import RankTableError
-from mteb_hybrid.rank_table import RankTable, TableInfo, table_path, write_rank_table
+from mteb_hybrid.rank_table import RankTable, TableInfo, list_column, table_path, write_rank_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,26 +54,20 @@ def save_rank_table(
         depth=ranked.depth,
     )
     best_first = np.lexsort((ranked.rank, data.pair_query))
-    ends = np.cumsum(np.bincount(data.pair_query, minlength=len(data.query_ids)))
+    per_query = np.bincount(data.pair_query, minlength=len(data.query_ids))
     passage = data.pair_passage[best_first]
-    ids = np.array(data.passage_ids, dtype=object)
-    labels = np.array(data.languages, dtype=object)
-    ranks = ranked.rank[best_first].astype(object)
-    ranks[~ranked.retrieved[best_first]] = None
-
-    def grouped(values: np.ndarray[Any, Any]) -> list[list[Any]]:
-        return [part.tolist() for part in np.split(values, ends[:-1])]
-
-    tops = [row[row >= 0] for row in ranked.top_passage]
-    columns: dict[str, list[Any]] = {
+    kept = ranked.top_passage >= 0
+    top, per_top = ranked.top_passage[kept], kept.sum(axis=1)
+    ids, labels = np.array(data.passage_ids, dtype=object), np.array(data.languages, dtype=object)
+    columns: dict[str, Any] = {
         "query_id": data.query_ids,
-        "relevant_id": grouped(ids[passage]),
-        "relevant_language": grouped(labels[data.language[passage]]),
-        "relevant_grade": grouped(data.pair_grade[best_first]),
-        "rank": grouped(ranks),
-        "top_id": [ids[top].tolist() for top in tops],
-        "top_language": [labels[data.language[top]].tolist() for top in tops],
-        "top_score": [row[: len(top)].tolist() for row, top in zip(ranked.top_score, tops, strict=True)],
+        "relevant_id": list_column(ids[passage], per_query),
+        "relevant_language": list_column(labels[data.language[passage]], per_query),
+        "relevant_grade": list_column(data.pair_grade[best_first], per_query),
+        "rank": list_column(ranked.rank[best_first], per_query, null=~ranked.retrieved[best_first]),
+        "top_id": list_column(ids[top], per_top),
+        "top_language": list_column(labels[data.language[top]], per_top),
+        "top_score": list_column(ranked.top_score[kept], per_top),
     }
     write_rank_table(table_path(Path(folder), model_folder(meta), metadata.name, split, subset), info, columns)
 
