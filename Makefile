@@ -7,7 +7,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PACKAGE ?= .
-EXTRAS ?= test
+EXTRAS ?= dev
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
@@ -36,9 +36,12 @@ format: $(VENV)/.ready
 clean:
 	rm -rf $(VENV) build dist results *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: pyproject.toml setup.py constraints.txt
+SOURCES = $(shell find mteb_hybrid tasks trainers -name "*.py" -o -name "*.json")
+
+$(VENV)/.ready: pyproject.toml setup.py constraints.txt mteb_hybrid.pth $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --upgrade pip
 	$(INSTALL) torch
 	$(INSTALL) "$(PACKAGE)[$(EXTRAS)]"
+	$(INSTALL) --force-reinstall --no-deps "$(PACKAGE)"
 	touch $@

@@ -57,6 +57,8 @@ class RegistryFinder:
 
         def exec_module(module: "ModuleType") -> None:
             original(module)
+            if module.__name__ not in self.waiting:  # some loaders serve several modules
+                return
             self.waiting.discard(module.__name__)
             if not self.waiting:
                 self.leave()

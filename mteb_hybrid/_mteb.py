@@ -110,8 +110,8 @@ def wrap_from_hub(local: Callable[[str, str | None], ModelMeta | None]) -> None:
     meta_class.from_hub = classmethod(from_hub)
 
 
-def wrap_evaluate(after: Callable[..., None]) -> None:
-    """Call ``after(original, model, tasks, **options)`` at the end of every `mteb.evaluate`."""
+def wrap_evaluate(run: Callable[..., Any]) -> None:
+    """Have every `mteb.evaluate` go through ``run(evaluate, model, tasks, **options)``."""
     import functools
 
     target = module("mteb.evaluate")
@@ -120,10 +120,8 @@ def wrap_evaluate(after: Callable[..., None]) -> None:
         return
 
     @functools.wraps(original)
-    def evaluate(model: Any, tasks: Any, **kwargs: Any) -> Any:
-        result = original(model, tasks, **kwargs)
-        after(original, model, tasks, **kwargs)
-        return result
+    def evaluate(model: Any, tasks: Any, **options: Any) -> Any:
+        return run(original, model, tasks, **options)
 
     setattr(evaluate, _OURS, True)
     target.evaluate = evaluate  # type: ignore[attr-defined]
@@ -133,10 +131,19 @@ def wrap_evaluate(after: Callable[..., None]) -> None:
 
 
 def model_meta_of(model: Any) -> ModelMeta:
-    """The metadata under which `mteb.evaluate` files the results of a model."""
+    """The metadata of whatever `mteb.evaluate` takes as a model."""
     sanitize = _need(module("mteb.evaluate"), "_sanitize_model")
     meta: ModelMeta = sanitize(model)[1]
     return meta
+
+
+def results_meta(meta: ModelMeta, encode_kwargs: Any) -> ModelMeta:
+    """The metadata under which results are filed: MTEB keeps runs of another output precision apart."""
+    apply = getattr(sys.modules.get("mteb.evaluate"), "_apply_precision_to_meta", None)
+    if apply is None or not (encode_kwargs or {}).get("precision"):
+        return meta
+    applied: ModelMeta = apply(meta, encode_kwargs)
+    return applied
 
 
 def text_loader(texts: Sequence[str], metadata: TaskMetadata, role: PromptType, batch_size: int) -> Any:
@@ -148,12 +155,19 @@ def text_loader(texts: Sequence[str], metadata: TaskMetadata, role: PromptType, 
     return create_dataloader(dataset, task_metadata=metadata, prompt_type=role, batch_size=batch_size)
 
 
-def resolved_prompt(model: Any, metadata: TaskMetadata, role: PromptType) -> tuple[str | None, str] | None:
-    """The prompt and the instruction that MTEB's own encoders use for a task and role; None for other encoders."""
+def uses_resolved_prompt_only(model: Any) -> bool:
+    """Whether an encoder is known to look at nothing of a task but its resolved prompt."""
+    from mteb.models import SentenceTransformerEncoderWrapper
+
+    return type(model) is SentenceTransformerEncoderWrapper or type(model).__module__.startswith("mteb_hybrid.")
+
+
+def resolved_prompt(model: Any, metadata: TaskMetadata, role: PromptType) -> tuple[str | None, str]:
+    """The prompt and the instruction that encoders on MTEB's base class get for a task and role."""
     from mteb.models.abs_encoder import AbsEncoder, get_prompt_name
 
     if not isinstance(model, AbsEncoder):
-        return None
+        return None, ""
     prompts = getattr(model, "model_prompts", None)
     name = get_prompt_name(prompts, metadata, role)
     prompt = prompts.get(name) if prompts and name else None
@@ -161,17 +175,35 @@ def resolved_prompt(model: Any, metadata: TaskMetadata, role: PromptType) -> tup
     return prompt, model.get_task_instruction(metadata, role) if instructed else ""
 
 
-def watch_name(metadata: TaskMetadata) -> tuple[TaskMetadata, Callable[[], bool]]:
-    """A copy of a task's metadata, and a function that tells whether anybody has read its ``name``."""
-    reads: list[str] = []
+# what these modules read of a task goes into the prompt and the instruction that `resolved_prompt` returns
+_PROMPT_MODULES = {
+    "mteb.abstasks.task_metadata",
+    "mteb.models.abs_encoder",
+    "mteb.models.instruct_wrapper",
+    "mteb.models.sentence_transformer_wrapper",
+}
+# what does not tell our tasks of one collection apart
+_COMMON_FIELDS = {"type", "prompt", "modalities", "category", "get_modalities", "simplified_task_type", "__class__"}
+
+
+def watch_metadata(metadata: TaskMetadata) -> tuple[TaskMetadata, Callable[[], bool]]:
+    """A copy of a task's metadata, and a function that tells whether foreign code has looked at what names the task.
+
+    Looking is reading an attribute outside of `_COMMON_FIELDS` from a module outside of `_PROMPT_MODULES`, or pickling.
+    """
+    seen: list[str] = []
 
     class Watched(type(metadata)):  # type: ignore[misc]
         def __getattribute__(self, attribute: str) -> Any:
-            if attribute == "name":
-                reads.append(attribute)
+            if attribute not in _COMMON_FIELDS and sys._getframe(1).f_globals.get("__name__") not in _PROMPT_MODULES:  # noqa: SLF001
+                seen.append(attribute)
             return super().__getattribute__(attribute)
+
+        def __reduce_ex__(self, _protocol: Any) -> Any:
+            seen.append("__reduce_ex__")
+            return copy.copy, (metadata,)
 
     watched = copy.copy(metadata)
     object.__setattr__(watched, "__class__", Watched)
-    reads.clear()
-    return watched, lambda: bool(reads)
+    seen.clear()
+    return watched, lambda: bool(seen)

@@ -42,9 +42,15 @@ def info() -> None:
     from mteb_hybrid.embeddings import STORE, STORE_VARIABLE
 
     console = Console(highlight=False)
-    live = _autoload.installed() and "mteb_hybrid._autoload" in sys.modules
-    state = "live" if live else f"off (MTEB_HYBRID_AUTOLOAD={os.environ.get('MTEB_HYBRID_AUTOLOAD', '')!r})"
-    console.print(f"start-up hook: {state}")
+    live = _autoload.installed()
+    switch = os.environ.get("MTEB_HYBRID_AUTOLOAD")
+    if live:
+        state = "live"
+    elif switch is not None:
+        state = f"off (MTEB_HYBRID_AUTOLOAD={switch!r})"
+    else:
+        state = "off (mteb_hybrid.pth was not run; reinstall mteb-hybrid, or call mteb_hybrid.register() by hand)"
+    console.print(f"start-up hook: {state}", soft_wrap=True)
     names, trouble = _registered()
     console.print(f"registered tasks: {', '.join(names) if names else 'none'}")
     if trouble:

@@ -2,11 +2,13 @@
 
 MTEB evaluates subset by subset and would encode a corpus again for each of them: 443,388 texts for the three XQuAD-R
 tasks instead of 26,021. The store keeps embeddings by model, role, the prompt that the model really uses, and text. It
-outlives MTEB's unloading of a task's data, is bounded in bytes, and forgets a model whose weights have changed.
+outlives MTEB's unloading of a task's data, is bounded in bytes, and is emptied when `mteb.evaluate` ends. Outside of
+`mteb.evaluate` (``task.evaluate`` called by hand, in a training loop, say) it forgets a model whose weights change.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import weakref
@@ -19,7 +21,7 @@ import numpy as np
 from mteb_hybrid.errors import EmbeddingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,11 +65,14 @@ class EmbeddingStore:
         self._shelves: OrderedDict[tuple[int, Hashable], _Shelf] = OrderedDict()
         self._states: dict[int, Hashable] = {}
         self._held: dict[int, object] = {}
+        self._apart: set[tuple[int, Hashable]] = set()
+        self._depth = 0
+        self._warned = False
 
     @property
     def nbytes(self) -> int:
         """Bytes of all embeddings kept."""
-        return sum(shelf.matrix.nbytes for shelf in self._shelves.values())
+        return sum(shelf.matrix.nbytes for shelf in list(self._shelves.values()))
 
     def embed(
         self,
@@ -111,21 +116,45 @@ class EmbeddingStore:
         self._shelves[slot] = shelf
         self._shelves.move_to_end(slot)
         while self.nbytes > self.max_bytes and self._shelves:
-            dropped, _ = self._shelves.popitem(last=False)
-            logger.info("embedding store over %d bytes: dropped %s", self.max_bytes, dropped[1])
+            self._shelves.popitem(last=False)
+            if not self._warned:
+                self._warned = True
+                logger.warning(
+                    "the embedding store is full (%s bytes): texts will be encoded again. Raise %s if memory allows",
+                    f"{self.max_bytes:,}", STORE_VARIABLE,
+                )  # fmt: skip
         return result
 
-    def rename(self, model: object, old: Hashable, new: Hashable) -> None:
-        """Keep what was stored under one key under another from now on."""
-        shelf = self._shelves.pop((id(model), old), None)
-        if shelf is not None:
-            self._shelves[id(model), new] = shelf
+    @contextlib.contextmanager
+    def run(self) -> Iterator[None]:
+        """Keep embeddings for one run: when the outermost of nested runs ends, all of them are forgotten.
+
+        What a model encodes may hang on more than its weights (length limits, adapters, settings of its own), so
+        nothing is carried from one `mteb.evaluate` to the next.
+        """
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self.clear()
+
+    def keep_apart(self, model: object, key: Hashable) -> None:
+        """Remember that a model's embeddings under a key may not be shared, and forget those."""
+        self._apart.add((id(model), key))
+        self._shelves.pop((id(model), key), None)
+
+    def is_kept_apart(self, model: object, key: Hashable) -> bool:
+        """Whether `keep_apart` was called for a model and key."""
+        return (id(model), key) in self._apart
 
     def clear(self) -> None:
         """Forget all embeddings."""
         self._shelves.clear()
         self._states.clear()
         self._held.clear()
+        self._apart.clear()
 
     def _forget_if_changed(self, model: object) -> None:
         identity = id(model)
@@ -145,8 +174,9 @@ class EmbeddingStore:
         self._states.pop(identity, None)
 
     def _drop_shelves(self, identity: int) -> None:
-        for slot in [slot for slot in self._shelves if slot[0] == identity]:
-            del self._shelves[slot]
+        for slot in [slot for slot in list(self._shelves) if slot[0] == identity]:
+            self._shelves.pop(slot, None)
+        self._apart = {mark for mark in self._apart if mark[0] != identity}
 
 
 def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray[np.float32]:
@@ -216,8 +246,16 @@ def _excerpt(text: str) -> str:
 
 
 def _configured_bytes() -> int:
-    configured = os.environ.get(STORE_VARIABLE, "")
-    return int(configured) if configured.isdigit() else DEFAULT_STORE_BYTES
+    configured = os.environ.get(STORE_VARIABLE, "").strip()
+    if not configured:
+        return DEFAULT_STORE_BYTES
+    try:
+        return max(0, int(configured))
+    except ValueError:
+        logger.warning(
+            "%s must be a number of bytes, not %r; using %d", STORE_VARIABLE, configured, DEFAULT_STORE_BYTES
+        )
+        return DEFAULT_STORE_BYTES
 
 
 STORE = EmbeddingStore(_configured_bytes())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import _mteb
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _tasks_loaded() -> None:
-    from mteb_hybrid.tasks import TASKS
+    from mteb_hybrid.tasks.registry import TASKS
 
     _mteb.add_tasks(TASKS)
 
@@ -46,15 +45,18 @@ def _benchmarks_loaded() -> None:
 
 
 def _evaluate_loaded() -> None:
-    def after(original: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> None:
-        from mteb_hybrid.tasks.predictions import complete_rank_tables
+    def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> Any:
+        from mteb_hybrid.embeddings import STORE
 
-        try:
-            complete_rank_tables(original, model, tasks, **options)
-        except Exception as error:  # noqa: BLE001 - the run itself is done and its result must reach the caller
-            warnings.warn(f"rank tables of this run are missing: {type(error).__name__}: {error}", stacklevel=3)
+        with STORE.run():
+            result = evaluate(model, tasks, **options)
+            if options.get("prediction_folder") is not None:
+                from mteb_hybrid.tasks.predictions import complete_rank_tables
 
-    _mteb.wrap_evaluate(after)
+                complete_rank_tables(evaluate, model, tasks, result, **options)
+        return result
+
+    _mteb.wrap_evaluate(run)
 
 
 _ON_LOAD: dict[str, Callable[[], None]] = {

@@ -1,16 +1,20 @@
 """Our MTEB tasks: one file a collection. Installed as ``mteb_hybrid.tasks``."""
 
+# MTEB first: importing it registers these tasks, which must not happen in the middle of importing them
+import mteb  # noqa: F401
+
 from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
 from mteb_hybrid.tasks.miniqa_r import MiniQARCrossLingual, MiniQARMonolingual, MiniQARMultilingual
+from mteb_hybrid.tasks.registry import TASKS
 from mteb_hybrid.tasks.xquad_r import XQuADRCrossLingual, XQuADRMonolingual, XQuADRMultilingual
 
-TASKS: tuple[type[AbsTaskParallelRetrieval], ...] = (
-    MiniQARMonolingual,
-    MiniQARCrossLingual,
-    MiniQARMultilingual,
-    XQuADRMonolingual,
-    XQuADRCrossLingual,
-    XQuADRMultilingual,
-)
-
-__all__ = ["TASKS", *(task.__name__ for task in TASKS)]
+__all__ = [
+    "TASKS",
+    "AbsTaskParallelRetrieval",
+    "MiniQARCrossLingual",
+    "MiniQARMonolingual",
+    "MiniQARMultilingual",
+    "XQuADRCrossLingual",
+    "XQuADRMonolingual",
+    "XQuADRMultilingual",
+]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from datasets import Dataset, concatenate_datasets
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
+
 from mteb_hybrid.tasks.predictions import save_rank_table
 from mteb_hybrid.tasks.ranked import RankedSubset, SubsetData
 from mteb_hybrid.tasks.scores import scores_of
@@ -103,7 +104,16 @@ class AbsTaskParallelRetrieval(AbsTaskRetrieval):
             scores, ranked = self._search(model, data_split, data, encode_kwargs, hf_split, hf_subset, **kwargs)
         scores |= scores_of(ranked)
         if prediction_folder is not None:
-            save_rank_table(prediction_folder, model, self.metadata, hf_split, hf_subset, subset.query_language, ranked)
+            save_rank_table(
+                prediction_folder,
+                model,
+                self.metadata,
+                hf_split,
+                hf_subset,
+                subset.query_language,
+                ranked,
+                encode_kwargs,
+            )
         return scores
 
     def _search(

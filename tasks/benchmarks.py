@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from mteb.benchmarks.benchmark import Benchmark
+
 from mteb_hybrid.tasks.xquad_r import CITATION, XQuADRCrossLingual, XQuADRMonolingual, XQuADRMultilingual
 
 HYBRID_CITATION = r"""
-@article{hybrid-batch-2024,
+@article{elmahdy-etal-2024-synergistic,
+  author = {Elmahdy, Adel and Lin, Sheng-Chieh and Ahmad, Amin},
   journal = {arXiv preprint arXiv:2408.10536},
   title = {Synergistic Approach for Simultaneous Optimization of Monolingual, Cross-lingual, and Multilingual
            Information Retrieval},

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from mteb.models import EncoderProtocol, SearchProtocol
 from mteb.types import PromptType
-from mteb_hybrid.tasks.ranked import RankedSubset
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.embeddings import STORE
 from mteb_hybrid.errors import EmbeddingError
 from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity
 from mteb_hybrid.ranking import RankCounter
+from mteb_hybrid.tasks.ranked import RankedSubset
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from mteb.abstasks.task_metadata import TaskMetadata
-    from mteb_hybrid.tasks.ranked import SubsetData
     from numpy.typing import NDArray
 
     from mteb_hybrid.ranking import Ranking
+    from mteb_hybrid.tasks.ranked import SubsetData
 
 logger = logging.getLogger(__name__)
 
 # options of `encode` that do not change what is encoded
 _NEUTRAL_OPTIONS = {"batch_size", "show_progress_bar"}
-# encoders that are not MTEB's own and were seen to read the task's name, in which roles: theirs is kept task by task
-_reads_name: WeakKeyDictionary[Any, set[PromptType]] = WeakKeyDictionary()
 
 
 def is_dense_encoder(model: Any) -> bool:
@@ -113,19 +110,20 @@ class _Embedder:
         """Embeddings of texts in a role: float32, shape (len(texts), dimension)."""
         options = tuple(sorted((k, repr(v)) for k, v in self.options.items() if k not in _NEUTRAL_OPTIONS))
         prompt = _mteb.resolved_prompt(self.model, self.metadata, role)
-        if prompt is not None:
-            return self._stored(texts, role, self.metadata, (role.value, prompt, options))
-        # an encoder that is not MTEB's own may do anything with the task's metadata, and is watched doing it
-        general = (role.value, self.metadata.type, repr(self.metadata.prompt), options)
-        named = (*general, self.metadata.name)
-        if role in _reads_name.get(self.model, ()):
-            return self._stored(texts, role, self.metadata, named)
-        watched, has_read_name = _mteb.watch_name(self.metadata)
-        embeddings = self._stored(texts, role, watched, general)
-        if has_read_name():
-            _reads_name.setdefault(self.model, set()).add(role)
-            STORE.rename(self.model, general, named)
-        return embeddings
+        shared = (role.value, prompt, self.metadata.type, repr(self.metadata.prompt), options)
+        alone = (*shared, self.metadata.name, self.split, self.subset)
+        if STORE.is_kept_apart(self.model, shared):
+            return self._stored(texts, role, self.metadata, alone)
+        if _mteb.uses_resolved_prompt_only(self.model):
+            return self._stored(texts, role, self.metadata, shared)
+        # any other encoder may do anything with the task's metadata, and is watched doing it
+        watched, has_looked = _mteb.watch_metadata(self.metadata)
+        embeddings = self._stored(texts, role, watched, shared)
+        if not has_looked():
+            return embeddings
+        logger.warning("%s looks at the task: its embeddings are not shared between tasks and subsets", self.describe)
+        STORE.keep_apart(self.model, shared)
+        return self._stored(texts, role, self.metadata, alone)
 
     def _stored(self, texts: list[str], role: PromptType, metadata: TaskMetadata, key: Hashable) -> NDArray[np.float32]:
         def encode(unknown: list[str]) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mteb.abstasks.task_metadata import TaskMetadata
-from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
-from mteb_hybrid.tasks.settings import Setting, eval_langs
 
 from mteb_hybrid.collections import miniqa_r
+from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+from mteb_hybrid.tasks.settings import Setting, eval_langs
 
 
 def _metadata(setting: Setting) -> TaskMetadata:

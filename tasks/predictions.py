@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +15,11 @@ from mteb_hybrid.errors import RankTableError
 from mteb_hybrid.rank_table import RankTable, TableInfo, list_column, table_path, write_rank_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
     from mteb.abstasks.task_metadata import TaskMetadata
     from mteb.models.model_meta import ModelMeta
+
     from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
     from mteb_hybrid.tasks.ranked import RankedSubset
 
@@ -37,9 +40,10 @@ def save_rank_table(
     subset: str,
     query_language: str,
     ranked: RankedSubset,
+    encode_kwargs: Any = None,
 ) -> None:
     """Write the rank table of one subset."""
-    data, meta = ranked.data, model.mteb_model_meta
+    data, meta = ranked.data, _mteb.results_meta(model.mteb_model_meta, encode_kwargs)
     info = TableInfo(
         model=str(meta.name),
         revision=str(meta.revision),
@@ -73,41 +77,44 @@ def save_rank_table(
 
 
 def complete_rank_tables(
-    evaluate: Callable[..., Any], model: Any, tasks: Any, *, prediction_folder: Any = None, **options: Any
+    evaluate: Callable[..., Any], model: Any, tasks: Any, result: Any, *, prediction_folder: Any, **options: Any
 ) -> None:
     """After a run: write the rank tables of subsets whose scores came from MTEB's cache.
 
     MTEB does not ask a task for what it has cached, so these tables would be silently absent. The subsets are evaluated
-    again, outside of the cache, whose scores stay as they are.
+    again, outside of the cache, whose scores stay as they are. A failure becomes a warning that names the task: the run
+    itself is done, and its result must reach the caller.
 
     Args:
         evaluate: `mteb.evaluate` itself.
         model: The model of the run, as the user gave it.
         tasks: The tasks of the run: one, several or a benchmark.
+        result: What the run returned; tasks that failed in it are left alone.
         prediction_folder: The run's prediction folder.
         options: The run's other options.
     """
-    if prediction_folder is None or str(options.get("overwrite_strategy", "")) == "only-cache":
+    if str(options.get("overwrite_strategy", "")) == "only-cache":
         return
-    meta = _mteb.model_meta_of(model)
-    for task in _ours(tasks):
-        missing = missing_tables(task, meta, Path(prediction_folder))
+    finished = {one.task_name for one in result.task_results}
+    meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs"))
+    for task in our_tasks(tasks):
+        missing = missing_tables(task, meta, Path(prediction_folder)) if task.metadata.name in finished else []
         if not missing:
             continue
         logger.warning(
-            "%s: %d rank tables are missing in %s because MTEB had the scores cached; ranking these subsets again: %s",
+            "%s: %d subsets have scores but no rank table in %s; ranking them again: %s",
             task.metadata.name, len(missing), prediction_folder, ", ".join(missing),
         )  # fmt: skip
-        again = type(task)()
+        again = copy.copy(task)
         again.hf_subsets = missing
-        again.filter_eval_splits(task.eval_splits)
-        rerun = {
-            **options,
-            "cache": None,
-            "overwrite_strategy": "always",
-            "prediction_folder": prediction_folder,
-        }
-        evaluate(model, again, **rerun)
+        rerun = {**options, "cache": None, "overwrite_strategy": "always", "prediction_folder": prediction_folder}
+        try:
+            evaluate(model, again, **rerun)
+        except Exception as error:  # noqa: BLE001 - see above
+            warnings.warn(
+                f"{task.metadata.name}: no rank tables for {', '.join(missing)}: {type(error).__name__}: {error}",
+                stacklevel=5,
+            )
 
 
 def missing_tables(task: AbsTaskParallelRetrieval, meta: ModelMeta, folder: Path) -> list[str]:
@@ -125,8 +132,13 @@ def missing_tables(task: AbsTaskParallelRetrieval, meta: ModelMeta, folder: Path
     return missing
 
 
-def _ours(tasks: Any) -> Iterable[AbsTaskParallelRetrieval]:
+def our_tasks(tasks: Any) -> Iterator[AbsTaskParallelRetrieval]:
+    """Our tasks among a task, several tasks, a benchmark or an aggregate of tasks."""
     from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
 
-    listed = tasks if hasattr(tasks, "__iter__") else getattr(tasks, "tasks", [tasks])
-    return [task for task in listed if isinstance(task, AbsTaskParallelRetrieval)]
+    if isinstance(tasks, AbsTaskParallelRetrieval):
+        yield tasks
+        return
+    inner = getattr(getattr(tasks, "metadata", None), "tasks", None)  # an aggregate holds its tasks in its metadata
+    for task in inner or (tasks if hasattr(tasks, "__iter__") else ()):
+        yield from our_tasks(task)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mteb.models import CrossEncoderProtocol
+
 from mteb_hybrid.tasks.ranked import RankedSubset
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def full_candidates(model: Any, data: SubsetData, given: Any) -> dict[str, list[
         return None
     pairs = len(data.query_ids) * len(data.passage_ids)
     logger.warning(
-        "A cross-encoder scores every passage for every query: %s pairs for this subset. To rerank a first stage's "
-        "candidates instead, use task.convert_to_reranking().",
+        "A cross-encoder scores every passage for every query: %s pairs for this subset. To rerank the candidates of a "
+        "first stage instead, load the task's data and set its top_ranked.",
         f"{pairs:,}",
     )
     return dict.fromkeys(data.query_ids, data.passage_ids)

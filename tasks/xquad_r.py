@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mteb.abstasks.task_metadata import TaskMetadata
-from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
-from mteb_hybrid.tasks.settings import Setting, eval_langs
 
 from mteb_hybrid.collections import xquad_r
 from mteb_hybrid.collections.lareqa import XQUAD_R_FILES
+from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+from mteb_hybrid.tasks.settings import Setting, eval_langs
 
 CITATION = r"""
 @inproceedings{roy-etal-2020-lareqa,

@@ -73,7 +73,7 @@ with warnings.catch_warnings(record=True) as caught:
     facts["benchmarks"] = [benchmark.name for benchmark in mteb.get_benchmarks()]
     meta = mteb.get_model_meta("mteb-hybrid/char-ngram")
     facts["model"] = [meta.name, meta.revision, meta.to_dict()["loader"]]
-    facts["models"] = [meta.name for meta in mteb.get_model_metas(languages=["deu"], frameworks=["NumPy"])]
+    facts["models"] = [meta.name for meta in mteb.get_model_metas(languages=["deu-Latn"], frameworks=["NumPy"])]
     listed = sys.modules["mteb.get_tasks"].TASK_LIST
     facts["task list"] = [cls.metadata.name for cls in listed]
     facts["evaluate"] = mteb.evaluate is sys.modules["mteb.evaluate"].evaluate
@@ -337,3 +337,16 @@ class TestFinder:
         assert "LookupError: no idea about hooked_one" in str(warning.message)
         assert "pip install -U mteb-hybrid mteb" in str(warning.message)
         assert "MTEB_HYBRID_AUTOLOAD=0" in str(warning.message)
+
+
+@pytest.mark.parametrize(
+    "name", ["tasks", "tasks.base", "tasks.registry", "tasks.benchmarks", "models.char_ngram", "_mteb"]
+)
+def test_ours_imported_before_mteb(name: str, tmp_path: Path) -> None:
+    """Whichever of our modules comes first, MTEB knows our tasks afterwards and nothing is warned about."""
+    script = (
+        "import warnings\nwarnings.simplefilter('error', RuntimeWarning)\n"
+        f"import mteb_hybrid.{name}\nimport mteb, json\n"
+        "print(json.dumps([task.metadata.name for task in mteb.get_tasks(tasks=['MiniQARMonolingual'])]))"
+    )
+    assert last_json(python("-c", script, cwd=tmp_path)) == ["MiniQARMonolingual"]

@@ -189,10 +189,20 @@ class TestReport:
     def test_macro_averages(self, results: Path) -> None:
         """The model's row holds the means over subsets, done by hand, in the paper's columns."""
         rows = report(results)
-        heading = ["Model", "Mo. mAP", "Cr. mAP", "Mul. mAP", "Mo. R@1", "Cr. R@1", "Mul. R@10", "Rank distance"]
-        assert heading in rows
+        scores = ["Mo. mAP", "Cr. mAP", "Mul. mAP", "Mo. R@1", "Cr. R@1", "Mul. R@10", "Rank distance"]
+        assert ["Model", *scores, "Subsets", "Revision"] in rows
         # .75/2, .9/3, .7/2, .75/2, .9/3, 1.6/2, 3001/2
-        assert ["someone/model", "0.3750", "0.3000", "0.3500", "0.3750", "0.3000", "0.8000", "1,500.5"] in rows
+        means = ["0.3750", "0.3000", "0.3500", "0.3750", "0.3000", "0.8000", "1,500.5"]
+        assert ["someone/model", *means, "2 + 3 + 2", "r1"] in rows
+
+    def test_a_variant_of_a_model_has_a_row_of_its_own(self, tmp_path: Path) -> None:
+        """Results below experiments/ do not replace those of the model itself."""
+        plain = write_result(tmp_path, "XQuADRMonolingual", {"de": {"map": 0.875}})
+        variant = plain.parent / "experiments" / "int8" / plain.name
+        variant.parent.mkdir(parents=True)
+        variant.write_text(plain.read_text(encoding="utf-8").replace("0.875", "0.125"), encoding="utf-8")
+        rows = {row[0]: row[1] for row in report(tmp_path, "--no-languages") if row[0].startswith("someone")}
+        assert rows == {"someone/model": "0.8750", "someone/model (int8)": "0.1250"}
 
     def test_query_languages(self, results: Path) -> None:
         """Below it each query language; its cross-lingual value is the mean over the corpus languages."""
@@ -206,7 +216,7 @@ class TestReport:
         """A dash for a setting that is not there, and for a score that a subset lacks: no mean of a part."""
         rows = {"de": {"map": 0.5, "recall_at_1": 0.25}, "en": {"map": 0.25}}
         write_result(tmp_path, "XQuADRMonolingual", rows)
-        assert ["someone/model", "0.3750", "-", "-", "-", "-", "-", "-"] in report(tmp_path)
+        assert ["someone/model", "0.3750", "-", "-", "-", "-", "-", "-", "2", "r1"] in report(tmp_path)
 
     def test_models_collections_and_folders(self, results: Path, tmp_path: Path) -> None:
         """Every model of every folder has a row in its collection's table."""

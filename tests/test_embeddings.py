@@ -94,16 +94,36 @@ class TestKeeping:
         buffer *= 9
         assert store.embed(model, "k", ["a", "b"], lambda texts: None).tolist() == [[1, 1], [1, 1]]
 
-    def test_renamed(self):
-        """After a rename the texts are known under the new key and unknown under the old one."""
+    def test_kept_apart(self):
+        """A key that may not be shared is remembered, its embeddings are gone, other keys and models are untouched."""
+        store, model, other, encoder = EmbeddingStore(), Model(), Model(), Encoder()
+        store.embed(model, "a", ["x"], encoder)
+        store.embed(model, "b", ["x"], encoder)
+        store.keep_apart(model, "a")
+        assert store.is_kept_apart(model, "a")
+        assert not store.is_kept_apart(model, "b")
+        assert not store.is_kept_apart(other, "a")
+        store.embed(model, "a", ["x"], encoder)
+        store.embed(model, "b", ["x"], encoder)
+        assert encoder.batches == [["x"], ["x"], ["x"]]
+
+    def test_the_outermost_run_empties_the_store(self):
+        """Nested runs share; when the outermost one ends, by an exception too, nothing is left."""
         store, model, encoder = EmbeddingStore(), Model(), Encoder()
-        store.embed(model, "old", ["a"], encoder)
-        store.rename(model, "old", "new")
-        store.rename(model, "nothing", "else")
-        store.embed(model, "new", ["a"], encoder)
-        assert encoder.batches == [["a"]]
-        store.embed(model, "old", ["a"], encoder)
-        assert encoder.batches == [["a"], ["a"]]
+
+        def outer_run():
+            with store.run():
+                with store.run():
+                    store.embed(model, "a", ["x"], encoder)
+                store.embed(model, "a", ["x"], encoder)
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            outer_run()
+        assert encoder.batches == [["x"]]
+        assert store.nbytes == 0
+        store.embed(model, "a", ["x"], encoder)
+        assert encoder.batches == [["x"], ["x"]]
 
     def test_clear(self):
         """`clear_embeddings` empties the store of the process."""

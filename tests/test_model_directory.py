@@ -112,6 +112,8 @@ class TestLoading:
         """Cross-encoders and sparse encoders are loaded as what they are."""
         import sentence_transformers
 
+        if not hasattr(mteb.models, f"{saved_by}Wrapper"):
+            pytest.skip(f"this version of MTEB has no wrapper for a {saved_by}")
         base = base_model(tmp_path / "base", kind, **config)
         folder = tmp_path / "saved"
         getattr(sentence_transformers, saved_by)(str(base), device="cpu").save_pretrained(str(folder))

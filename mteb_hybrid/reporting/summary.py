@@ -107,9 +107,16 @@ def summarise(scores: Iterable[SubsetScores]) -> list[ModelSummary]:
 
 
 def _identity(path: Path) -> tuple[str, str]:
-    """Model and revision: from the model_meta.json beside a result, else from its folders."""
+    """Model and revision: from the model_meta.json beside a result, else from its folders.
+
+    MTEB files a variant of a model (another output precision, say) under ``<revision>/experiments/<variant>``; the
+    variant becomes part of the name.
+    """
+    folder, variant = path.parent, ""
+    if folder.parent.name == "experiments":
+        folder, variant = folder.parent.parent, f" ({folder.name})"
     try:
         meta: dict[str, Any] = json.loads((path.parent / "model_meta.json").read_text(encoding="utf-8"))
-        return str(meta["name"]), str(meta["revision"])
-    except (OSError, ValueError, KeyError):
-        return path.parent.parent.name.replace("__", "/"), path.parent.name
+        return str(meta["name"]) + variant, str(meta["revision"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder.parent.name.replace("__", "/") + variant, folder.name

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from mteb_hybrid.reporting.summary import SETTINGS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,14 +26,20 @@ _COLUMNS = (
 
 
 def summary_table(summaries: Sequence[ModelSummary], collection: str) -> Table:
-    """Models of one collection as rows, macro-averages as columns; a dash where a setting was not run."""
+    """Models of one collection as rows, macro-averages as columns; a dash where a setting was not run.
+
+    The number of subsets stands beside, since averages over different subsets do not compare.
+    """
     table = Table(title=f"{collection}: macro-average over subsets", title_justify="left")
     table.add_column("Model")
     for heading, *_ in _COLUMNS:
         table.add_column(heading, justify="right")
+    table.add_column("Subsets", justify="right")
+    table.add_column("Revision")
     for summary in summaries:
         values = [_cell(summary.mean(setting, score), form) for _, setting, score, form in _COLUMNS]
-        table.add_row(summary.model, *values)
+        subsets = " + ".join(str(len(summary.scores[setting])) for setting in SETTINGS if setting in summary.scores)
+        table.add_row(summary.model, *values, subsets, summary.revision[:8])
     return table
 
 

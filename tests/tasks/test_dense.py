@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
+
 import mteb
 import numpy as np
 import pytest
 import torch
 from encoders import CountingEncoder, NameReadingEncoder, OwnSimilarityEncoder, PlainEncoder, hashed_vector
 
+from mteb_hybrid import _mteb
 from mteb_hybrid.errors import EmbeddingError
 
 MINI = ["MiniQARMonolingual", "MiniQARCrossLingual", "MiniQARMultilingual"]
@@ -79,34 +83,91 @@ def test_an_encoder_that_is_not_mtebs_own_is_encoded_once_too():
     assert model.encoded == 11 * (48 + 144)
 
 
-def test_an_encoder_that_reads_the_tasks_name_is_encoded_task_by_task():
-    """If the name decides the prompt, embeddings of one task do not serve another."""
+def test_an_encoder_that_looks_at_the_task_is_encoded_as_mteb_would():
+    """If own code reads what names a task, no embedding is shared between subsets (the first subset is done twice)."""
     model = NameReadingEncoder()
     evaluate(model, ["MiniQARMonolingual", "MiniQARMultilingual"])
-    assert model.encoded == 2 * 11 * (48 + 144)
+    first_twice = 48 + 144
+    assert model.encoded == first_twice + 11 * (48 + 144) + 11 * (48 + 11 * 144)
+
+
+def test_every_way_of_looking_at_the_task_counts():
+    """Attributes, properties, model_dump and pickling give a task away; type and prompt do not."""
+    metadata = mteb.get_task("MiniQARMonolingual").metadata
+    for look in (
+        lambda m: m.name,
+        lambda m: m.description,
+        lambda m: m.languages,
+        lambda m: m.model_dump()["name"],
+        lambda m: m.__dict__["name"],
+        lambda m: pickle.loads(pickle.dumps(m)),
+    ):
+        watched, has_looked = _mteb.watch_metadata(metadata)
+        assert not has_looked()
+        look(watched)
+        assert has_looked()
+    watched, has_looked = _mteb.watch_metadata(metadata)
+    assert (watched.type, watched.prompt) == (metadata.type, metadata.prompt)
+    assert isinstance(watched, type(metadata))
+    assert not has_looked()
+
+
+@dataclasses.dataclass
+class UnhashableEncoder(PlainEncoder):
+    """An encoder that cannot be a key of a dictionary."""
+
+    def __post_init__(self):
+        PlainEncoder.__init__(self)
+
+
+def test_an_unhashable_encoder_is_fine():
+    """The store asks nothing of an encoder but that it encodes."""
+    model = UnhashableEncoder()
+    evaluate(model, ["MiniQARMonolingual"])
+    assert model.encoded == 11 * (48 + 144)
+
+
+class TrainedEncoder(CountingEncoder):
+    """An encoder with weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.model = torch.nn.Linear(16, 16)
+
+    def vector(self, text):
+        with torch.no_grad():
+            return self.model(torch.from_numpy(hashed_vector(text))).numpy()
 
 
 def test_changed_weights_are_encoded_again():
-    """A model that is trained between two runs does not meet its old embeddings."""
-
-    class Trained(CountingEncoder):
-        def __init__(self):
-            super().__init__()
-            self.model = torch.nn.Linear(16, 16)
-
-        def vector(self, text):
-            with torch.no_grad():
-                return self.model(torch.from_numpy(hashed_vector(text))).numpy()
-
-    model = Trained()
-    before = evaluate(model, ["MiniQARMonolingual"], languages=["deu"])[0].get_score()
-    unchanged = evaluate(model, ["MiniQARMonolingual"], languages=["deu"])[0].get_score()
+    """In a training loop that calls task.evaluate, a trained model does not meet its old embeddings."""
+    model = TrainedEncoder()
+    task = mteb.get_task("MiniQARMonolingual", hf_subsets=["de"])
+    before = task.evaluate(model, encode_kwargs={})["de"]["map"]
+    assert task.evaluate(model, encode_kwargs={})["de"]["map"] == before
     assert set(model.seen.values()) == {1}
     with torch.no_grad():
         model.model.weight.copy_(torch.randn(16, 16))
-    evaluate(model, ["MiniQARMonolingual"], languages=["deu"])
+    task.evaluate(model, encode_kwargs={})
     assert set(model.seen.values()) == {2}
-    assert before == unchanged
+
+
+def test_nothing_is_carried_from_one_run_to_the_next():
+    """A setting that is no weight changes between two calls of mteb.evaluate: the second one sees the new model."""
+
+    class Truncated(CountingEncoder):
+        dimension = 16
+
+        def vector(self, text):
+            return hashed_vector(text)[: self.dimension]
+
+    model = Truncated()
+    evaluate(model, ["MiniQARMonolingual"], languages=["deu"])
+    model.dimension = 2
+    reused = evaluate(model, ["MiniQARMonolingual"], languages=["deu"])[0].get_score()
+    fresh = Truncated()
+    fresh.dimension = 2
+    assert reused == evaluate(fresh, ["MiniQARMonolingual"], languages=["deu"])[0].get_score()
 
 
 def test_own_similarity_is_honoured():

@@ -11,6 +11,7 @@ from encoders import CountingEncoder
 
 from mteb_hybrid.metrics import effectiveness, rank_distance
 from mteb_hybrid.rank_table import RankTable
+from mteb_hybrid.tasks.predictions import our_tasks
 
 FOLDER = "test__encoder/1"
 
@@ -74,13 +75,73 @@ def test_tables_of_cached_subsets_are_written_too(tmp_path, caplog):
     first = run(tmp_path, ["MiniQARMonolingual"], ["deu", "eng"], predictions=False).task_results[0]
     with caplog.at_level(logging.WARNING, "mteb_hybrid"):
         second = run(tmp_path, ["MiniQARMonolingual"], ["deu", "eng", "rus"]).task_results[0]
-    assert "2 rank tables are missing" in caplog.text
+    assert "2 subsets have scores but no rank table" in caplog.text
     assert "de, en" in caplog.text
     names = {path.name for path in (tmp_path / "predictions" / FOLDER / "MiniQARMonolingual").iterdir()}
     assert names == {"test.de.parquet", "test.en.parquet", "test.ru.parquet"}
     before = {row["hf_subset"]: row["map"] for row in first.scores["test"]}
     after = {row["hf_subset"]: row["map"] for row in second.scores["test"]}
     assert {subset: round(after[subset], 6) for subset in before} == {s: round(v, 6) for s, v in before.items()}
+
+
+def test_a_failed_task_is_not_run_a_second_time(tmp_path):
+    """With raise_error=False a model that fails is asked once, not once more for its missing tables."""
+
+    class Failing(CountingEncoder):
+        calls = 0
+
+        def encode(self, inputs, **kwargs):
+            self.calls += 1
+            raise RuntimeError("out of memory")
+
+    model = Failing()
+    result = mteb.evaluate(
+        model, mteb.get_task("MiniQARMonolingual"), cache=None, raise_error=False, prediction_folder=tmp_path,
+        show_progress_bar=False, co2_tracker=False,
+    )  # fmt: skip
+    assert "out of memory" in result.exceptions[0].exception
+    assert model.calls == 1
+
+
+def test_a_table_that_cannot_be_completed_is_named(tmp_path):
+    """If ranking a cached subset again fails, the run's result is returned and a warning names the subset."""
+
+    class Failing(CountingEncoder):
+        def encode(self, inputs, **kwargs):
+            raise RuntimeError("out of memory")
+
+    run(tmp_path, ["MiniQARMonolingual"], ["deu"], predictions=False)
+    with pytest.warns(UserWarning, match="MiniQARMonolingual: no rank tables for de: RuntimeError: out of memory"):
+        result = run(tmp_path, ["MiniQARMonolingual"], ["deu"], model=Failing())
+    assert result.task_results[0].get_score() > 0
+
+
+def test_tables_of_an_aggregate_are_completed_too():
+    """Tasks inside of a benchmark, a list or an aggregate are found, tasks of others are not."""
+    mono, other = mteb.get_task("MiniQARMonolingual"), mteb.get_task("NFCorpus")
+
+    class Aggregate:
+        metadata = type("Metadata", (), {"tasks": [mono, other]})
+
+    assert list(our_tasks([Aggregate(), other])) == [mono]
+    assert [task.metadata.name for task in our_tasks(mteb.get_benchmark("XQuAD-R"))] == [
+        "XQuADRMonolingual", "XQuADRCrossLingual", "XQuADRMultilingual",
+    ]  # fmt: skip
+    assert list(our_tasks(mono)) == [mono]
+
+
+def test_another_precision_has_tables_of_its_own(tmp_path):
+    """MTEB files results of another output precision apart, and so are the tables."""
+    task = mteb.get_task("MiniQARMonolingual", hf_subsets=["de"])
+    for options in ({}, {"precision": "int8"}):
+        mteb.evaluate(
+            CountingEncoder(), task, cache=None, prediction_folder=tmp_path, encode_kwargs=dict(options),
+            show_progress_bar=False, co2_tracker=False,
+        )  # fmt: skip
+    tables = sorted(path.relative_to(tmp_path).parent.parent.as_posix() for path in tmp_path.rglob("*.parquet"))
+    assert len(tables) == 2
+    assert tables[0] == FOLDER
+    assert tables[1].startswith(f"{FOLDER}/experiments/")
 
 
 def test_a_damaged_table_is_written_again(tmp_path):

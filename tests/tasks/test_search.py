@@ -6,6 +6,7 @@ import mteb
 import numpy as np
 import pytest
 from encoders import CountingEncoder, hashed_vector, named_meta
+
 from mteb_hybrid.tasks.ranked import SubsetData
 from mteb_hybrid.tasks.search import rank_from_lists
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mteb
 import pytest
+
 from mteb_hybrid.tasks import TASKS, XQuADRCrossLingual
 from mteb_hybrid.tasks.settings import Setting, Subset, eval_langs, subsets
 

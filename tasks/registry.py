@@ -1,0 +1,20 @@
+"""All tasks of this package, in the order of their collections and settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mteb_hybrid.tasks.miniqa_r import MiniQARCrossLingual, MiniQARMonolingual, MiniQARMultilingual
+from mteb_hybrid.tasks.xquad_r import XQuADRCrossLingual, XQuADRMonolingual, XQuADRMultilingual
+
+if TYPE_CHECKING:
+    from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+
+TASKS: tuple[type[AbsTaskParallelRetrieval], ...] = (
+    MiniQARMonolingual,
+    MiniQARCrossLingual,
+    MiniQARMultilingual,
+    XQuADRMonolingual,
+    XQuADRCrossLingual,
+    XQuADRMultilingual,
+)
