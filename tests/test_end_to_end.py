@@ -141,12 +141,22 @@ def mark_finished_subsets(folder) -> set[str]:
 
 
 @pytest.mark.slow
-def test_mteb_run_takes_a_directory(tmp_path, encoder_directory):
-    """`mteb run -m DIR`, which MTEB alone ends with NotImplementedError."""
+@pytest.mark.filterwarnings("ignore:`load_results` is deprecated:DeprecationWarning", "ignore:.*Missing subsets")
+def test_real_collection_and_real_encoder(tmp_path, lareqa_data, encoder_directory, monkeypatch):
+    """`mteb run -m DIR`, which MTEB alone ends with NotImplementedError, on three languages of the real XQuAD-R."""
+    languages = {"de", "en", "zh"}
     done = command(
-        tmp_path, "run", "-t", "MiniQARMonolingual", "-l", "deu", "-m", encoder_directory, "--output-folder", "out"
-    )
+        tmp_path, "run", "-t", "XQuADRMonolingual", "-l", "deu", "eng", "zho", "-m", encoder_directory,
+        "--output-folder", "out", "--prediction-folder", "out/predictions",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert scores(tmp_path / "out", "MiniQARMonolingual")["de"]["map"] > 0.5
-    (folder,) = (tmp_path / "out" / "results").iterdir()
-    assert folder.name == f"local__{encoder_directory.name}"
+    found = scores(tmp_path / "out", "XQuADRMonolingual")
+    assert set(found) == languages
+    assert all(row["map"] > 0.6 for row in found.values())
+    assert len(list((tmp_path / "out" / "predictions").rglob("*.parquet"))) == 3
+    monkeypatch.setenv("MTEB_CACHE", str(tmp_path / "out"))
+    (model,) = mteb.load_results(download_latest=False).model_results
+    assert model.model_name == f"local/{encoder_directory.name}"
+    (result,) = model.task_results
+    assert {row["hf_subset"] for row in result.scores["test"]} >= languages
+    assert result.task_type == "Retrieval"

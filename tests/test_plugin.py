@@ -257,7 +257,7 @@ result = [messages, kept, state()]
 
 BREAK = {
     "no TASKS in our tasks": (
-        "sys.modules['mteb_hybrid.tasks'] = types.ModuleType('mteb_hybrid.tasks')",
+        "sys.modules['mteb_hybrid.tasks.registry'] = types.ModuleType('mteb_hybrid.tasks.registry')",
         "ImportError: cannot import name 'TASKS'",
     ),
     "our plugin cannot be imported": (
@@ -361,7 +361,7 @@ result = [name for name in OURS if name in sys.modules["mteb.get_tasks"]._TASKS_
     def test_info_names_the_trouble(self, fresh: FreshMteb) -> None:
         """`mteb-hybrid info` shows the cause and ends with exit code 1 when registration failed."""
         code = """
-sys.modules["mteb_hybrid.tasks"] = types.ModuleType("mteb_hybrid.tasks")
+sys.modules["mteb_hybrid.tasks.registry"] = types.ModuleType("mteb_hybrid.tasks.registry")
 from typer.testing import CliRunner
 from mteb_hybrid.cli import app
 done = CliRunner().invoke(app, ["info"])
