@@ -52,7 +52,8 @@ def trec_scores(seen, query_language, passage_languages):
             judged.setdefault(query_id, {}).update({names[position]: 1 for position in positions})
         ids += names
         passages += part.passages
-    matrix = np.round(queries @ unit(np.stack([seen["document"][text] for text in passages])).T, 12)
+    # MTEB strips passages before it hands them to a model
+    matrix = np.round(queries @ unit(np.stack([seen["document"][text.strip()] for text in passages])).T, 12)
     measures = {f"{m}.{','.join(map(str, CUTOFFS))}" for m in OURS_TO_TREC.values()} | {"map", "recip_rank"}
     evaluator = pytrec_eval.RelevanceEvaluator(judged, measures)
     found, distances = [], []
