@@ -18,7 +18,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt $(PI
 .PHONY: demo test lint format clean
 
 demo: $(VENV)/.ready
-	$(BIN)/mteb run --model mteb-hybrid/char-ngram --tasks MiniQARMonolingual MiniQARCrossLingual MiniQARMultilingual \
+	HF_DATASETS_DISABLE_PROGRESS_BARS=1 $(BIN)/mteb run --model mteb-hybrid/char-ngram --tasks MiniQARMonolingual MiniQARCrossLingual MiniQARMultilingual \
 		--output-folder results/demo --prediction-folder results/demo/predictions --verbosity 1
 	$(BIN)/mteb-hybrid report results/demo
 
