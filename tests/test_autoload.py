@@ -15,17 +15,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from task_names import OURS
 
 from mteb_hybrid import _autoload, plugin
 
-OURS = [
-    "MiniQARMonolingual",
-    "MiniQARCrossLingual",
-    "MiniQARMultilingual",
-    "XQuADRMonolingual",
-    "XQuADRCrossLingual",
-    "XQuADRMultilingual",
-]
 # a start of Python as it would be if mteb_hybrid.pth were not there, everything else being the same
 WITHOUT_PTH = """
 import site

@@ -13,18 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from task_names import OURS
 from typer.testing import CliRunner
 
 from mteb_hybrid import _autoload, cli
-
-OURS = [
-    "MiniQARMonolingual",
-    "MiniQARCrossLingual",
-    "MiniQARMultilingual",
-    "XQuADRMonolingual",
-    "XQuADRCrossLingual",
-    "XQuADRMultilingual",
-]
 
 
 def environment(**more: str) -> dict[str, str]:

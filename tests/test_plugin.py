@@ -15,15 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-OURS = [
-    "MiniQARMonolingual",
-    "MiniQARCrossLingual",
-    "MiniQARMultilingual",
-    "XQuADRMonolingual",
-    "XQuADRCrossLingual",
-    "XQuADRMultilingual",
-]
+from task_names import OURS
 
 SERVER = '''
 import json, os, sys, traceback, warnings
