@@ -1,4 +1,4 @@
-"""The store in which every text is encoded once, over all subsets and all tasks of a process.
+"""The store in which every text is encoded once, over all subsets and all tasks of a run.
 
 MTEB evaluates subset by subset and would encode a corpus again for each of them: 443,388 texts for the three XQuAD-R
 tasks instead of 26,021. The store keeps embeddings by model, role, the prompt that the model really uses, and text. It

@@ -99,8 +99,7 @@ def list_column(values: NDArray[Any], per_row: NDArray[np.int64], null: NDArray[
 def write_rank_table(path: Path, info: TableInfo, columns: dict[str, Any]) -> None:
     """Write one table; columns as in `SCHEMA`, the relevant passages of a query best first."""
     schema = SCHEMA.with_metadata({_KEY: json.dumps({"format": FORMAT, **asdict(info)}).encode()})
-    arrays = [pa.array(columns[field.name], field.type) for field in schema]
-    table = pa.table([array.cast(field.type) for array, field in zip(arrays, schema, strict=True)], schema=schema)
+    table = pa.table([pa.array(columns[field.name]).cast(field.type) for field in schema], schema=schema)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
@@ -130,16 +129,18 @@ class RankTable:
             rows = pq.ParquetFile(path, page_checksum_verification=True).read()
         except (OSError, pa.ArrowException) as error:
             raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}") from error
+        foreign = f"{path} is not a rank table of mteb-hybrid"
         try:
             content = json.loads((rows.schema.metadata or {})[_KEY])
             version = content.pop("format")
-            if version != FORMAT:
-                raise RankTableError(f"{path} has another format than {FORMAT}: update mteb-hybrid")
-            info = TableInfo(**content)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, RankTableError):
-                raise
-            raise RankTableError(f"{path} is not a rank table of mteb-hybrid") from error
+            raise RankTableError(foreign) from error
+        if version != FORMAT:
+            raise RankTableError(f"{path} has another format than {FORMAT}: update mteb-hybrid")
+        try:
+            info = TableInfo(**content)
+        except TypeError as error:
+            raise RankTableError(foreign) from error
         if not rows.schema.equals(SCHEMA):
             raise RankTableError(f"{path} has other columns than a rank table: {rows.schema.names}")
         return cls(info, rows)

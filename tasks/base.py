@@ -6,7 +6,6 @@ MTEB's own search, and the same metrics are computed from its lists (`mteb_hybri
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from datasets import Dataset, concatenate_datasets
@@ -14,7 +13,7 @@ from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 
 from mteb_hybrid.tasks.predictions import save_rank_table
-from mteb_hybrid.tasks.ranked import RankedSubset, SubsetData
+from mteb_hybrid.tasks.ranked import TOP_K, RankedSubset, SubsetData
 from mteb_hybrid.tasks.scores import scores_of
 from mteb_hybrid.tasks.search import full_candidates, rank_from_lists
 from mteb_hybrid.tasks.settings import Setting, Subset, subsets
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mteb_hybrid.collections import LanguagePart, ParallelCollection
-
-logger = logging.getLogger(__name__)
-
-TOP_K = 100
 
 
 class AbsTaskParallelRetrieval(AbsTaskRetrieval):

@@ -13,6 +13,9 @@ from mteb_hybrid.metrics import QueryRanks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+TOP_K = 100
+"""How many of the best passages of each query are kept where the pool mixes languages."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubsetData:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mteb.models import CrossEncoderProtocol
 
-from mteb_hybrid.tasks.ranked import RankedSubset
+from mteb_hybrid.tasks.ranked import TOP_K, RankedSubset
 
 if TYPE_CHECKING:
     from mteb_hybrid.tasks.ranked import SubsetData
@@ -45,7 +45,7 @@ def rank_from_lists(lists: dict[str, dict[str, float]], data: SubsetData, *, dep
     """
     row = {passage: position for position, passage in enumerate(data.passage_ids)}
     pool = len(data.passage_ids)
-    k = min(100, depth) if data.pooled else 0
+    k = min(TOP_K, depth) if data.pooled else 0
     rank = np.zeros(len(data.pair_query), dtype=np.int64)
     retrieved = np.zeros(len(data.pair_query), dtype=bool)
     top_passage = np.full((len(data.query_ids), k), -1, dtype=np.int64)

@@ -18,19 +18,21 @@ def _empty_store():
     clear_embeddings()
 
 
+def named_folder(variable: str, what: str) -> Path:
+    """The folder that an environment variable names; the test is skipped where it names none."""
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"{variable} is not set: it names {what}")
+    return Path(folder)
+
+
 @pytest.fixture(scope="session")
 def lareqa_data() -> Path:
     """The folder that holds xquad-r/ and mlqa-r/."""
-    folder = os.environ.get("MTEB_HYBRID_DATA")
-    if not folder:
-        pytest.skip("MTEB_HYBRID_DATA is not set: it names a directory with xquad-r/*.json and mlqa-r/*.json")
-    return Path(folder)
+    return named_folder("MTEB_HYBRID_DATA", "a directory with xquad-r/*.json and mlqa-r/*.json")
 
 
 @pytest.fixture(scope="session")
 def encoder_directory() -> Path:
     """A sentence-transformers directory with a real multilingual encoder."""
-    folder = os.environ.get("MTEB_HYBRID_TEST_MODEL")
-    if not folder:
-        pytest.skip("MTEB_HYBRID_TEST_MODEL is not set: it names a directory of a multilingual sentence-transformer")
-    return Path(folder)
+    return named_folder("MTEB_HYBRID_TEST_MODEL", "a directory of a multilingual sentence-transformer")
