@@ -87,6 +87,53 @@ def report(
                 console.print(language_table(summary))
 
 
+@app.command()
+def translate(
+    model: Annotated[str, typer.Option(help="Sequence-to-sequence model: a name on the hub, or a directory.")],
+    output: Annotated[Path, typer.Option(help="Translation folder, new or of the same model and settings.")],
+    revision: Annotated[str | None, typer.Option(help="Commit, branch or tag of the model.")] = None,
+    topics: Annotated[
+        Path | None, typer.Option(help="Folder of topics.<language>.tsv, lines id<TAB>text. Default: from the hub.")
+    ] = None,
+    corpus_languages: Annotated[
+        str | None,
+        typer.Option(help="Languages to translate from, such as sw,bn. Default: all but the query language."),
+    ] = None,
+    query_language: Annotated[str, typer.Option(help="Language to translate into.")] = "en",
+    lite: Annotated[bool, typer.Option("--lite", help="Only 100 topics of a language, always the same.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts translated at once.")] = 32,
+    num_beams: Annotated[int, typer.Option(min=1, help="Beams of the search; 1 is greedy.")] = 4,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest translation in tokens.")] = 128,
+    device: Annotated[str | None, typer.Option(help="Such as cuda:0 or cpu. Default: a GPU if there is one.")] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="Text before every text, such as 'translate {source} to {target}: ', or ''.")
+    ] = None,
+    round_trip: Annotated[bool, typer.Option(help="Translate back for a quality figure; doubles the time.")] = True,
+) -> None:
+    """Translate MIRACL's dev topics into a query language, for the cross-lingual tasks. A killed run goes on."""
+    from mteb_hybrid.translation import LITE, run
+    from mteb_hybrid.translation.seq2seq import Seq2SeqTranslator
+
+    languages = run.corpus_languages(query_language, corpus_languages)
+    found, dataset_revision = run.miracl_topics(languages, topics)
+    translator = Seq2SeqTranslator(
+        model, revision, device, batch_size, max_new_tokens=max_new_tokens, num_beams=num_beams, prefix=prefix
+    )
+    try:
+        run.translate_topics(
+            translator,
+            found,
+            output,
+            dataset_revision=dataset_revision,
+            query_language=query_language,
+            sampled=LITE if lite else None,
+            round_trip=round_trip,
+            console=Console(stderr=True),
+        )
+    finally:
+        run.show_quality(output, Console(width=None if sys.stdout.isatty() else 140))
+
+
 def _registered() -> tuple[list[str], str | None]:
     """Names of our tasks that MTEB knows, and what keeps it from knowing them."""
     import warnings

@@ -9,6 +9,7 @@
     ├── ModelDirectoryError (ValueError)   a local model directory cannot be used
     ├── RankTableError (ValueError)        a rank table is missing, damaged or of another kind
     ├── ResultsError (ValueError)          a results folder holds nothing that can be read
+    ├── TranslationError (ValueError)      queries cannot be translated, or translations cannot be used
     └── RegistrationError (RuntimeError)   MTEB and this package do not fit each other
 """
 
@@ -39,6 +40,10 @@ class RankTableError(MtebHybridError, ValueError):
 
 class ResultsError(MtebHybridError, ValueError):
     """A results folder holds nothing that can be read; the message names the folder."""
+
+
+class TranslationError(MtebHybridError, ValueError):
+    """Queries cannot be translated, or translations cannot be used; the message says where and what to do."""
 
 
 class RegistrationError(MtebHybridError, RuntimeError):

@@ -1,19 +1,30 @@
 """The languages of our collections: the collections' two-letter codes and MTEB's language-script codes.
 
-Subsets are named with the two-letter codes. Arabic is ``ara`` and Chinese ``zho``, as in MTEB's MLQA and MIRACL tasks.
+Subsets are named with the two-letter codes. The codes are those of MTEB's MLQA and MIRACL tasks: Arabic is ``ara``,
+Chinese ``zho`` and Swahili ``swa``.
 """
 
 LANGUAGE_SCRIPTS: dict[str, str] = {
     "ar": "ara-Arab",
+    "bn": "ben-Beng",
     "de": "deu-Latn",
     "el": "ell-Grek",
     "en": "eng-Latn",
     "es": "spa-Latn",
+    "fa": "fas-Arab",
+    "fi": "fin-Latn",
+    "fr": "fra-Latn",
     "hi": "hin-Deva",
+    "id": "ind-Latn",
+    "ja": "jpn-Jpan",
+    "ko": "kor-Kore",
     "ru": "rus-Cyrl",
+    "sw": "swa-Latn",
+    "te": "tel-Telu",
     "th": "tha-Thai",
     "tr": "tur-Latn",
     "vi": "vie-Latn",
+    "yo": "yor-Latn",
     "zh": "zho-Hans",
 }
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mteb_hybrid.counted import Ranking
 from mteb_hybrid.exact import Similarity, error_bound
-from mteb_hybrid.ranking import Ranking
 
 if TYPE_CHECKING:
     from collections.abc import Callable

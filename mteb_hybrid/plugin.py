@@ -47,13 +47,16 @@ def _benchmarks_loaded() -> None:
 def _evaluate_loaded() -> None:
     def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> Any:
         from mteb_hybrid.embeddings import STORE
+        from mteb_hybrid.tasks import predictions
 
+        if options.get("raise_error", True) and str(options.get("overwrite_strategy", "")) != "only-cache":
+            for task in predictions.our_tasks(tasks):
+                task.check()
         with STORE.run():
             result = evaluate(model, tasks, **options)
             if options.get("prediction_folder") is not None:
-                from mteb_hybrid.tasks.predictions import complete_rank_tables
-
-                complete_rank_tables(evaluate, model, tasks, result, **options)
+                predictions.complete_rank_tables(evaluate, model, tasks, result, **options)
+                predictions.save_across_languages(model, tasks, result, **options)
         return result
 
     _mteb.wrap_evaluate(run)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 _KEY = b"mteb_hybrid"
 
 SCHEMA = pa.schema(
@@ -53,6 +53,7 @@ class TableInfo:
         subset: Name of the subset.
         query_language: Two-letter code.
         pool: Number of passages per language of the pool.
+        parallel: Whether the relevant passages of a question are translations of each other.
         dataset_revision: Revision of the collection.
         similarity: ``cosine``, ``dot`` or ``model`` (the model's own), or ``search`` for lists from MTEB's search.
         full_ranking: Whether every relevant passage was ranked; if not, ``depth`` passages per query were.
@@ -67,6 +68,7 @@ class TableInfo:
     subset: str
     query_language: str
     pool: dict[str, int]
+    parallel: bool
     dataset_revision: str
     similarity: str
     full_ranking: bool = True
@@ -136,7 +138,9 @@ class RankTable:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise RankTableError(foreign) from error
         if version != FORMAT:
-            raise RankTableError(f"{path} has another format than {FORMAT}: update mteb-hybrid")
+            raise RankTableError(
+                f"{path} has format {version}, this mteb-hybrid reads {FORMAT}: update it, or run the subset again"
+            )
         try:
             info = TableInfo(**content)
         except TypeError as error:
@@ -146,7 +150,7 @@ class RankTable:
         return cls(info, rows)
 
     def query_ranks(self) -> QueryRanks:
-        """The ranks as input of the metrics.
+        """The ranks as input of the metrics; languages as positions in ``info.pool``.
 
         Raises:
             RankTableError: The ranking is not full, so that some ranks are unknown.
@@ -156,10 +160,13 @@ class RankTable:
         flat = ranks.flatten()
         if flat.null_count:
             raise RankTableError(f"{self.info.task} {self.info.subset} is ranked to depth {self.info.depth} only")
+        position = {language: number for number, language in enumerate(self.info.pool)}
+        languages = self.rows.column("relevant_language").combine_chunks().flatten().to_pylist()
         return QueryRanks.from_pairs(
             np.repeat(np.arange(len(lengths)), lengths),
             np.asarray(flat, dtype=np.int64),
             queries=len(lengths),
             pool_size=self.info.pool_size,
             grade=np.asarray(self.rows.column("relevant_grade").combine_chunks().flatten()),
+            language=np.array([position[language] for language in languages], dtype=np.int64),
         )

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from mteb_hybrid.counted import Ranking
 from mteb_hybrid.exact import Similarity, error_bound, full_precision, norms, tree_sum
 
 if TYPE_CHECKING:
@@ -39,27 +40,6 @@ _EXACT_PAIRS = {"cpu": 1 << 11, "cuda": 1 << 17}
 _CHECKED = 6
 # how many more than k are taken from a chunk, so that near-ties at the k-th place seldom need a second look
 _TOP_SLACK = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """What `RankCounter` counted.
-
-    Attributes:
-        above: int64, shape (relevant pairs, segments): passages of each segment that stand above each relevant one.
-        top_order: int64, shape (queries, k): tie-break positions of the best k passages, best first; -1 where the pool
-            has fewer than k.
-        top_scores: float64, shape (queries, k): their scores; -inf where the pool has fewer than k.
-    """
-
-    above: NDArray[np.int64]
-    top_order: NDArray[np.int64]
-    top_scores: NDArray[np.float64]
-
-    def ranks(self) -> NDArray[np.int64]:
-        """Rank of each relevant pair over all segments, int64 in [1, pool size], shape (relevant pairs,)."""
-        ranks: NDArray[np.int64] = 1 + self.above.sum(axis=1)
-        return ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +154,12 @@ class RankCounter:
             top_order=self._top_order.cpu().numpy(),
             top_scores=self._top_scores.cpu().numpy(),
         )
+
+    def restore(self, counted: Ranking) -> None:
+        """Go on from counts that an equal counter had: what `result` returned there."""
+        self._above[self._query, self._slot] = self._tensor(counted.above)
+        self._top_order = self._tensor(counted.top_order)
+        self._top_scores = torch.from_numpy(counted.top_scores.copy()).to(self.device)
 
     def _chunk(self, passages: torch.Tensor, order: torch.Tensor) -> _Chunk:
         lengths = norms(passages)

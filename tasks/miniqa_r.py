@@ -5,7 +5,7 @@ from __future__ import annotations
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from mteb_hybrid.collections import miniqa_r
-from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+from mteb_hybrid.tasks.parallel import AbsTaskParallelRetrieval
 from mteb_hybrid.tasks.settings import Setting, eval_langs
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_hybrid import _mteb
+from mteb_hybrid.across import SUFFIX, across_languages
 from mteb_hybrid.errors import RankTableError
 from mteb_hybrid.rank_table import RankTable, TableInfo, list_column, table_path, write_rank_table
+from mteb_hybrid.tasks.settings import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from mteb.abstasks.task_metadata import TaskMetadata
     from mteb.models.model_meta import ModelMeta
 
-    from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+    from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
     from mteb_hybrid.tasks.ranked import RankedSubset
 
 logger = logging.getLogger(__name__)
@@ -38,7 +40,6 @@ def save_rank_table(
     metadata: TaskMetadata,
     split: str,
     subset: str,
-    query_language: str,
     ranked: RankedSubset,
     encode_kwargs: Any = None,
 ) -> None:
@@ -50,8 +51,9 @@ def save_rank_table(
         task=metadata.name,
         split=split,
         subset=subset,
-        query_language=query_language,
-        pool=data.pool(),
+        query_language=data.query_language,
+        pool=dict(zip(data.languages, data.pool.tolist(), strict=True)),
+        parallel=data.parallel,
         dataset_revision=metadata.dataset["revision"],
         similarity=ranked.similarity,
         full_ranking=ranked.full,
@@ -59,18 +61,17 @@ def save_rank_table(
     )
     best_first = np.lexsort((ranked.rank, data.pair_query))
     per_query = np.bincount(data.pair_query, minlength=len(data.query_ids))
-    passage = data.pair_passage[best_first]
-    kept = ranked.top_passage >= 0
-    top, per_top = ranked.top_passage[kept], kept.sum(axis=1)
-    ids, labels = np.array(data.passage_ids, dtype=object), np.array(data.languages, dtype=object)
+    kept = ranked.top_language >= 0
+    per_top = kept.sum(axis=1)
+    labels = np.array(data.languages, dtype=object)
     columns: dict[str, Any] = {
         "query_id": data.query_ids,
-        "relevant_id": list_column(ids[passage], per_query),
-        "relevant_language": list_column(labels[data.language[passage]], per_query),
+        "relevant_id": list_column(data.pair_id[best_first], per_query),
+        "relevant_language": list_column(labels[data.pair_language[best_first]], per_query),
         "relevant_grade": list_column(data.pair_grade[best_first], per_query),
         "rank": list_column(ranked.rank[best_first], per_query, null=~ranked.retrieved[best_first]),
-        "top_id": list_column(ids[top], per_top),
-        "top_language": list_column(labels[data.language[top]], per_top),
+        "top_id": list_column(ranked.top_id[kept], per_top),
+        "top_language": list_column(labels[ranked.top_language[kept]], per_top),
         "top_score": list_column(ranked.top_score[kept], per_top),
     }
     write_rank_table(table_path(Path(folder), model_folder(meta), metadata.name, split, subset), info, columns)
@@ -117,7 +118,36 @@ def complete_rank_tables(
             )
 
 
-def missing_tables(task: AbsTaskParallelRetrieval, meta: ModelMeta, folder: Path) -> list[str]:
+def save_across_languages(model: Any, tasks: Any, result: Any, *, prediction_folder: Any, **options: Any) -> None:
+    """After a run: write the scores that need all query languages, for each pooled task whose tables are all there.
+
+    They lie beside the tables, as ``<split>.across.json``. A failure becomes a warning, as in `complete_rank_tables`.
+    """
+    finished = {one.task_name for one in result.task_results}
+    meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs"))
+    for task in our_tasks(tasks):
+        if task.setting is not Setting.MULTILINGUAL or task.metadata.name not in finished:
+            continue
+        for split in task.eval_splits:
+            paths = [
+                table_path(Path(prediction_folder), model_folder(meta), task.metadata.name, split, subset)
+                for subset in task.metadata.hf_subsets
+            ]
+            if not all(path.is_file() for path in paths):
+                continue
+            try:
+                across = across_languages([RankTable.read(path) for path in paths])
+                if across is None or not across.scores():
+                    continue
+                across.save(paths[0].with_name(split + SUFFIX))
+            except (RankTableError, OSError) as error:
+                warnings.warn(f"{task.metadata.name}: no scores across query languages: {error}", stacklevel=5)
+                continue
+            scores = ", ".join(f"{name} {value:.4f}" for name, value in across.scores().items())
+            logger.info("%s, over all query languages: %s", task.metadata.name, scores)
+
+
+def missing_tables(task: AbsTaskRankedRetrieval, meta: ModelMeta, folder: Path) -> list[str]:
     """Subsets of a task without a readable rank table of the task's data revision."""
     missing = []
     for subset in task.hf_subsets:
@@ -132,11 +162,11 @@ def missing_tables(task: AbsTaskParallelRetrieval, meta: ModelMeta, folder: Path
     return missing
 
 
-def our_tasks(tasks: Any) -> Iterator[AbsTaskParallelRetrieval]:
+def our_tasks(tasks: Any) -> Iterator[AbsTaskRankedRetrieval]:
     """Our tasks among a task, several tasks, a benchmark or an aggregate of tasks."""
-    from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+    from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 
-    if isinstance(tasks, AbsTaskParallelRetrieval):
+    if isinstance(tasks, AbsTaskRankedRetrieval):
         yield tasks
         return
     inner = getattr(getattr(tasks, "metadata", None), "tasks", None)  # an aggregate holds its tasks in its metadata

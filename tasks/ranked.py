@@ -1,4 +1,4 @@
-"""What passes between ranking, scoring and rank tables: a subset's data and its ranks."""
+"""What passes between ranking, scoring and rank tables: a subset's questions and judgments, and its ranks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.metrics import QueryRanks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
 
 TOP_K = 100
@@ -18,82 +20,101 @@ TOP_K = 100
 
 
 @dataclass(frozen=True, slots=True)
-class SubsetData:
-    """The data of one subset as columns and arrays.
+class JudgedQueries:
+    """The questions of one subset and what was judged for them.
 
     Attributes:
         query_ids: Ids of the queries.
         queries: Their texts.
-        passage_ids: Ids of the pool's passages.
-        passages: Their texts.
-        languages: Names of the pool's languages.
-        language: int64, shape (passages,): each passage's language as a position in ``languages``.
-        order: int64, shape (passages,): tie-break positions, see `mteb_hybrid.ranking.tie_order`.
+        query_language: Two-letter code of the language that they are asked in.
+        languages: Languages of the pool.
+        pool: int64, shape (languages,): number of passages of each.
         pair_query: int64, shape (pairs,): query of each (query, relevant passage) pair.
-        pair_passage: int64, shape (pairs,): its passage.
+        pair_id: object, shape (pairs,): id of its passage.
+        pair_language: int64, shape (pairs,): the passage's language as a position in ``languages``.
         pair_grade: float64, shape (pairs,), positive: its relevance grade.
+        judged: Query id to the ids of all passages that were judged for it, relevant or not.
         pooled: Whether the pool mixes languages, so that language-bias metrics are defined.
+        parallel: Whether the relevant passages of a question are translations of each other.
     """
 
     query_ids: list[str]
     queries: list[str]
-    passage_ids: list[str]
-    passages: list[str]
+    query_language: str
     languages: tuple[str, ...]
-    language: NDArray[np.int64]
-    order: NDArray[np.int64]
+    pool: NDArray[np.int64]
     pair_query: NDArray[np.int64]
-    pair_passage: NDArray[np.int64]
+    pair_id: NDArray[np.object_]
+    pair_language: NDArray[np.int64]
     pair_grade: NDArray[np.float64]
+    judged: Mapping[str, Mapping[str, int]]
     pooled: bool
+    parallel: bool
 
     @classmethod
-    def from_split(cls, split: Any, *, pooled: bool) -> SubsetData:
-        """Read a ``RetrievalSplitData`` of MTEB.
+    def of(
+        cls,
+        split: Any,
+        language_of: Callable[[str], int],
+        *,
+        query_language: str,
+        pool: Mapping[str, int],
+        pooled: bool,
+        parallel: bool,
+    ) -> JudgedQueries:
+        """Read the queries and judgments of a ``RetrievalSplitData`` of MTEB.
+
+        Args:
+            split: MTEB's data of one subset.
+            language_of: Passage id to the position of its language in ``pool``; KeyError for an unknown passage.
+            query_language: As in the class.
+            pool: Language to its number of passages.
+            pooled: As in the class.
+            parallel: As in the class.
 
         Raises:
-            CollectionError: An empty corpus, no queries, a duplicate id, or a judgment of an unknown passage.
+            CollectionError: No queries, a duplicate query id, or a judgment of an unknown passage.
         """
-        from mteb_hybrid.ranking import tie_order  # torch waits until there is something to rank
-
-        queries, corpus = split["queries"][:], split["corpus"][:]  # whole columns at once: iterating is slow
-        query_ids, passage_ids = queries["id"], corpus["id"]
-        row = {passage: position for position, passage in enumerate(passage_ids)}
-        if not passage_ids or not query_ids:
-            raise CollectionError(f"a subset has {len(query_ids)} queries and {len(passage_ids)} passages")
-        if len(row) != len(passage_ids) or len(set(query_ids)) != len(query_ids):
-            raise CollectionError("a subset has duplicate ids of queries or passages")
-        labels = corpus["language"]
-        languages = tuple(dict.fromkeys(labels))
-        position = {name: i for i, name in enumerate(languages)}
+        columns = split["queries"][:]  # whole columns at once: iterating is slow
+        query_ids, judged = columns["id"], split["relevant_docs"]
+        if not query_ids:
+            raise CollectionError("a subset has no queries")
+        if len(set(query_ids)) != len(query_ids):
+            raise CollectionError("a subset has duplicate ids of queries")
+        pairs = [
+            (query, passage, grade)
+            for query, query_id in enumerate(query_ids)
+            for passage, grade in judged.get(query_id, {}).items()
+            if grade > 0
+        ]
         try:
-            pairs = [
-                (query, row[passage], grade)
-                for query, query_id in enumerate(query_ids)
-                for passage, grade in split["relevant_docs"].get(query_id, {}).items()
-                if grade > 0
-            ]
+            languages = [language_of(passage) for _, passage, _ in pairs]
         except KeyError as error:
             raise CollectionError(f"a judgment names the passage {error}, which is not in the corpus") from error
-        columns = np.array(pairs, dtype=np.float64).reshape(len(pairs), 3)
         return cls(
             query_ids=query_ids,
-            queries=queries["text"],
-            passage_ids=passage_ids,
-            passages=corpus["text"],
-            languages=languages,
-            language=np.array([position[label] for label in labels], dtype=np.int64),
-            order=tie_order(passage_ids),
-            pair_query=columns[:, 0].astype(np.int64),
-            pair_passage=columns[:, 1].astype(np.int64),
-            pair_grade=columns[:, 2],
+            queries=columns["text"],
+            query_language=query_language,
+            languages=tuple(pool),
+            pool=np.array(list(pool.values()), dtype=np.int64),
+            pair_query=np.array([query for query, _, _ in pairs], dtype=np.int64),
+            pair_id=np.array([passage for _, passage, _ in pairs], dtype=object),
+            pair_language=np.array(languages, dtype=np.int64),
+            pair_grade=np.array([grade for *_, grade in pairs], dtype=np.float64),
+            judged=judged,
             pooled=pooled,
+            parallel=parallel,
         )
 
-    def pool(self) -> dict[str, int]:
-        """Number of passages per language of the pool."""
-        counts = np.bincount(self.language, minlength=len(self.languages))
-        return {language: int(count) for language, count in zip(self.languages, counts, strict=True)}
+    @property
+    def pool_size(self) -> int:
+        """Number of passages of the pool."""
+        return int(self.pool.sum())
+
+    @property
+    def language(self) -> int | None:
+        """The query language as a position in ``languages``; None if the pool does not have it."""
+        return self.languages.index(self.query_language) if self.query_language in self.languages else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +122,25 @@ class RankedSubset:
     """The ranks of one subset.
 
     Attributes:
-        data: What was ranked.
+        data: What was asked and judged.
         rank: int64, shape (pairs,), in [1, pool size]: rank of each relevant pair of ``data``. A passage that was not
             retrieved stands where it would if the rest of the pool were in the worst order.
+        own_rank: int64, shape (pairs,): its rank among the passages of its own language alone; None if not counted.
         retrieved: bool, shape (pairs,): whether the rank is known; all true for a full ranking.
         depth: Length of the lists that the ranks come from; None for a full ranking.
-        top_passage: int64, shape (queries, k): rows of the best passages, -1 for none; k = 0 where not asked for.
+        top_id: object, shape (queries, k): ids of the best passages, None for none; k = 0 where not asked for.
+        top_language: int64, shape (queries, k): their languages as positions in ``data.languages``, -1 for none.
         top_score: float64, shape (queries, k): their scores.
         similarity: ``cosine``, ``dot``, ``model`` or ``search``, as in `mteb_hybrid.rank_table.TableInfo`.
     """
 
-    data: SubsetData
+    data: JudgedQueries
     rank: NDArray[np.int64]
+    own_rank: NDArray[np.int64] | None
     retrieved: NDArray[np.bool_]
     depth: int | None
-    top_passage: NDArray[np.int64]
+    top_id: NDArray[np.object_]
+    top_language: NDArray[np.int64]
     top_score: NDArray[np.float64]
     similarity: str
 
@@ -126,10 +151,26 @@ class RankedSubset:
 
     def query_ranks(self) -> QueryRanks:
         """The ranks as input of the metrics."""
+        return self._query_ranks(self.rank, self.data.pool_size)
+
+    def own_query_ranks(self) -> QueryRanks | None:
+        """The ranks among the passages of each relevant passage's own language; None if they were not counted."""
+        return None if self.own_rank is None else self._query_ranks(self.own_rank, int(self.data.pool.max()))
+
+    def top_judged(self) -> NDArray[np.bool_]:
+        """Whether the passage at each rank was judged for the query; shape (queries, k)."""
+        rows = [
+            [passage in self.data.judged.get(query_id, ()) for passage in top]
+            for query_id, top in zip(self.data.query_ids, self.top_id, strict=True)
+        ]
+        return np.array(rows, dtype=bool).reshape(self.top_id.shape)
+
+    def _query_ranks(self, rank: NDArray[np.int64], pool_size: int) -> QueryRanks:
         return QueryRanks.from_pairs(
             self.data.pair_query,
-            self.rank,
+            rank,
             queries=len(self.data.query_ids),
-            pool_size=len(self.data.passage_ids),
+            pool_size=pool_size,
             grade=self.data.pair_grade,
+            language=self.data.pair_language,
         )

@@ -11,28 +11,31 @@ from mteb.models import CrossEncoderProtocol
 from mteb_hybrid.tasks.ranked import TOP_K, RankedSubset
 
 if TYPE_CHECKING:
-    from mteb_hybrid.tasks.ranked import SubsetData
+    from collections.abc import Callable
+
+    from mteb_hybrid.tasks.ranked import JudgedQueries
 
 logger = logging.getLogger(__name__)
 
 
-def full_candidates(model: Any, data: SubsetData, given: Any) -> dict[str, list[str]] | None:
+def full_candidates(model: Any, data: JudgedQueries, corpus: Any, given: Any) -> dict[str, list[str]] | None:
     """For a cross-encoder without candidates: every passage of the pool for every query; otherwise None.
 
     MTEB's search cannot run a cross-encoder without candidates, and the setting is defined over the full ranking.
     """
     if given is not None or not isinstance(model, CrossEncoderProtocol):
         return None
-    pairs = len(data.query_ids) * len(data.passage_ids)
     logger.warning(
         "A cross-encoder scores every passage for every query: %s pairs for this subset. To rerank the candidates of a "
         "first stage instead, load the task's data and set its top_ranked.",
-        f"{pairs:,}",
+        f"{len(data.query_ids) * data.pool_size:,}",
     )
-    return dict.fromkeys(data.query_ids, data.passage_ids)
+    return dict.fromkeys(data.query_ids, corpus[:]["id"])
 
 
-def rank_from_lists(lists: dict[str, dict[str, float]], data: SubsetData, *, depth: int) -> RankedSubset:
+def rank_from_lists(
+    lists: dict[str, dict[str, float]], data: JudgedQueries, language_of: Callable[[str], int], *, depth: int
+) -> RankedSubset:
     """Ranks of the relevant passages from lists of scored passages.
 
     A list is read in trec_eval's order (score descending, then id descending). A relevant passage that is not on it is
@@ -40,34 +43,37 @@ def rank_from_lists(lists: dict[str, dict[str, float]], data: SubsetData, *, dep
 
     Args:
         lists: Query id to passage id to score.
-        data: What was searched.
+        data: What was asked.
+        language_of: Passage id to the position of its language in ``data.languages``.
         depth: The most passages that a list can have.
     """
-    row = {passage: position for position, passage in enumerate(data.passage_ids)}
-    pool = len(data.passage_ids)
-    k = min(TOP_K, depth) if data.pooled else 0
+    pool = data.pool_size
+    k = min(TOP_K, depth) if data.pooled or not data.parallel else 0
     rank = np.zeros(len(data.pair_query), dtype=np.int64)
-    retrieved = np.zeros(len(data.pair_query), dtype=bool)
-    top_passage = np.full((len(data.query_ids), k), -1, dtype=np.int64)
+    top_id = np.full((len(data.query_ids), k), None, dtype=object)
+    top_language = np.full((len(data.query_ids), k), -1, dtype=np.int64)
     top_score = np.full((len(data.query_ids), k), -np.inf)
     pairs_of = np.split(np.arange(len(rank)), np.searchsorted(data.pair_query, np.arange(1, len(data.query_ids))))
     for query, (query_id, pairs) in enumerate(zip(data.query_ids, pairs_of, strict=True)):
         scored = sorted(lists.get(query_id, {}).items(), key=lambda item: (item[1], item[0]), reverse=True)
-        place = {row[passage]: position for position, (passage, _) in enumerate(scored, start=1)}
-        best = [(row[passage], score) for passage, score in scored[:k]]
-        if best:
-            top_passage[query, : len(best)], top_score[query, : len(best)] = zip(*best, strict=True)
-        missing = [pair for pair in pairs if data.pair_passage[pair] not in place]
-        for pair in pairs:
-            rank[pair] = place.get(int(data.pair_passage[pair]), 0)
-            retrieved[pair] = rank[pair] > 0
-        rank[missing] = np.arange(pool - len(missing) + 1, pool + 1)
+        place = {passage: position for position, (passage, _) in enumerate(scored, start=1)}
+        for position, (passage, score) in enumerate(scored[:k]):
+            top_id[query, position] = passage
+            top_language[query, position] = language_of(passage)
+            top_score[query, position] = score
+        rank[pairs] = [place.get(passage, 0) for passage in data.pair_id[pairs]]
+        missing = pairs[rank[pairs] == 0]
+        rank[missing] = -np.arange(len(missing), 0, -1)
+    retrieved = rank > 0
+    rank[~retrieved] += pool + 1
     return RankedSubset(
         data=data,
         rank=rank,
+        own_rank=None,
         retrieved=retrieved,
         depth=None if depth >= pool and bool(retrieved.all()) else depth,
-        top_passage=top_passage,
+        top_id=top_id,
+        top_language=top_language,
         top_score=top_score,
         similarity="search",
     )

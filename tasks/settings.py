@@ -31,17 +31,28 @@ class Subset:
     passage_languages: tuple[str, ...]
 
 
-def subsets(setting: Setting, languages: Sequence[str]) -> dict[str, Subset]:
-    """Subsets of a setting by name, in the order of the languages."""
+def subsets(
+    setting: Setting, languages: Sequence[str], query_languages: Sequence[str] | None = None
+) -> dict[str, Subset]:
+    """Subsets of a setting by name, in the order of the languages.
+
+    Args:
+        setting: The setting.
+        languages: Languages of the collection.
+        query_languages: Those that questions are asked in; all of them unless given.
+    """
+    asked = languages if query_languages is None else query_languages
     if setting is Setting.MONOLINGUAL:
-        return {language: Subset(language, (language,)) for language in languages}
+        return {language: Subset(language, (language,)) for language in asked}
     if setting is Setting.CROSS_LINGUAL:
-        return {f"{x}-{y}": Subset(x, (y,)) for x in languages for y in languages if x != y}
-    return {language: Subset(language, tuple(languages)) for language in languages}
+        return {f"{x}-{y}": Subset(x, (y,)) for x in asked for y in languages if x != y}
+    return {language: Subset(language, tuple(languages)) for language in asked}
 
 
-def eval_langs(setting: Setting, languages: Sequence[str]) -> dict[str, list[str]]:
-    """MTEB's ``eval_langs``: the languages that a language filter compares with.
+def eval_langs(
+    setting: Setting, languages: Sequence[str], query_languages: Sequence[str] | None = None
+) -> dict[str, list[str]]:
+    """MTEB's ``eval_langs``: the languages that a language filter compares with; arguments as in `subsets`.
 
     A pooled subset has its query language alone. Its pool is always all languages: a pool that shrank with a filter
     would put scores of another task into the cache.
@@ -49,6 +60,6 @@ def eval_langs(setting: Setting, languages: Sequence[str]) -> dict[str, list[str
     if setting is Setting.CROSS_LINGUAL:
         return {
             name: [language_script(subset.query_language), language_script(subset.passage_languages[0])]
-            for name, subset in subsets(setting, languages).items()
+            for name, subset in subsets(setting, languages, query_languages).items()
         }
-    return {language: [language_script(language)] for language in languages}
+    return {name: [language_script(name)] for name in subsets(setting, languages, query_languages)}

@@ -8,30 +8,11 @@ from mteb.abstasks.task_metadata import TaskMetadata
 
 from mteb_hybrid.collections import xquad_r
 from mteb_hybrid.collections.lareqa import XQUAD_R_FILES
-from mteb_hybrid.tasks.base import AbsTaskParallelRetrieval
+from mteb_hybrid.tasks.citations import LAREQA, XQUAD
+from mteb_hybrid.tasks.parallel import AbsTaskParallelRetrieval
 from mteb_hybrid.tasks.settings import Setting, eval_langs
 
-CITATION = r"""
-@inproceedings{roy-etal-2020-lareqa,
-  author = {Roy, Uma and Constant, Noah and Al-Rfou, Rami and Barua, Aditya and Phillips, Aaron and Yang, Yinfei},
-  booktitle = {Proceedings of the 2020 Conference on Empirical Methods in Natural Language Processing (EMNLP)},
-  doi = {10.18653/v1/2020.emnlp-main.477},
-  pages = {5919--5930},
-  publisher = {Association for Computational Linguistics},
-  title = {{LAR}e{QA}: Language-Agnostic Answer Retrieval from a Multilingual Pool},
-  year = {2020},
-}
-
-@inproceedings{artetxe-etal-2020-cross,
-  author = {Artetxe, Mikel and Ruder, Sebastian and Yogatama, Dani},
-  booktitle = {Proceedings of the 58th Annual Meeting of the Association for Computational Linguistics},
-  doi = {10.18653/v1/2020.acl-main.421},
-  pages = {4623--4637},
-  publisher = {Association for Computational Linguistics},
-  title = {On the Cross-lingual Transferability of Monolingual Representations},
-  year = {2020},
-}
-"""
+CITATION = LAREQA + XQUAD
 
 _SETTING_LINES = {
     Setting.MONOLINGUAL: "Questions and candidates are in the same language.",

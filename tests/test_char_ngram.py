@@ -67,7 +67,7 @@ def test_declared_as_it_is(model: Any) -> None:
     meta = model.mteb_model_meta
     assert (meta.name, meta.revision) == ("mteb-hybrid/char-ngram", "1")
     assert meta.embed_dim == char_ngram_meta().embed_dim == DIMENSION == encode(["text"]).shape[1]
-    assert len(meta.languages) == 11
+    assert len(meta.languages) == 21
 
 
 def test_embeds_through_mteb(model: Any) -> None:

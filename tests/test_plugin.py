@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from task_names import OURS
+from task_names import BENCHMARKS, OURS, XQUAD_R
 
 SERVER = '''
 import json, os, sys, traceback, warnings
@@ -153,7 +153,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory):
 REGISTERED = {
     "tasks": OURS,
     "list": OURS,
-    "similar": OURS[3:],
+    "similar": XQUAD_R,
     "model": True,
     "benchmark": 1,
     "from_hub": True,
@@ -242,7 +242,7 @@ result = [messages, kept, state()]
 """
         (messages, kept, after), _ = fresh.run(code, autoload=False)
         assert len(messages) == 2
-        assert all("XQuADRMultilingual" in message and "Foreign" in message for message in messages)
+        assert all(OURS[-1] in message and "Foreign" in message for message in messages)
         assert kept is True
         assert after == NOTHING
 
@@ -324,9 +324,9 @@ result = [after["tasks"], after["list"], after["benchmark"]]
 """
         result, found = fresh.run(code)
         assert [category for category, _ in found] == ["RuntimeWarning"]
-        assert "a task XQuADRMultilingual exists already" in found[0][1]
+        assert "a task MIRACLMultilingualHardNegatives exists already" in found[0][1]
         assert "switched off in this process" in found[0][1]
-        assert result == [["XQuADRMultilingual"], [], 0]
+        assert result == [[OURS[-1]], [], 0]
 
     def test_interrupted_import_of_mteb(self, fresh: FreshMteb) -> None:
         """Ctrl-C during `import mteb` in a notebook, then `import mteb` again: MTEB knows our tasks."""
@@ -413,6 +413,7 @@ print(json.dumps(listed))
             found.append(json.loads(done.stdout.splitlines()[-1]))
         with_us, without = found
         assert len(without) > 50
-        assert "HybridRetrieval(XQuAD-R)" not in without
-        assert [name for name, *_ in with_us.pop("HybridRetrieval(XQuAD-R)")] == OURS[3:]
+        for benchmark, tasks in BENCHMARKS.items():
+            assert benchmark not in without
+            assert [name for name, *_ in with_us.pop(benchmark)] == tasks
         assert with_us == without

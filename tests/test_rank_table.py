@@ -22,6 +22,7 @@ INFO = TableInfo(
     subset="en-pool",
     query_language="en",
     pool={"en": 30, "de": 20},
+    parallel=True,
     dataset_revision="1",
     similarity="cosine",
 )
@@ -207,8 +208,8 @@ class TestDamage:
             {"mteb_hybrid": "[]"},
             {"mteb_hybrid": "3"},
             {"mteb_hybrid": "{}"},
-            {"mteb_hybrid": '{"format": 1}'},
-            {"mteb_hybrid": '{"format": 1, "model": "m"}'},
+            {"mteb_hybrid": '{"format": 2}'},
+            {"mteb_hybrid": '{"format": 2, "model": "m"}'},
         ],
     )
     def test_foreign(self, tmp_path, metadata):
@@ -230,9 +231,9 @@ class TestDamage:
     def test_newer_format(self, tmp_path):
         """A table of another format says so, whatever else it may hold."""
         path = tmp_path / "newer.parquet"
-        metadata = {"mteb_hybrid": json.dumps({"format": 2, "novelty": 1})}
+        metadata = {"mteb_hybrid": json.dumps({"format": 3, "novelty": 1})}
         pq.write_table(pa.table(COLUMNS, schema=SCHEMA.with_metadata(metadata)), path)
-        with pytest.raises(RankTableError, match=r"newer\.parquet has another format than 1: update mteb-hybrid"):
+        with pytest.raises(RankTableError, match=r"newer\.parquet has format 3, this mteb-hybrid reads 2: update it"):
             RankTable.read(path)
 
 

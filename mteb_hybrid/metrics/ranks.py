@@ -21,6 +21,8 @@ class QueryRanks:
         grade: float64, shape (pairs,), positive: relevance grade of each pair.
         queries: Number of queries, those without relevant passages included.
         pool_size: Number of passages that were ranked.
+        language: int64, shape (pairs,): language of each pair's passage, as a position in whatever list of languages
+            the caller has; None where it is not known.
     """
 
     query: NDArray[np.int64]
@@ -28,6 +30,7 @@ class QueryRanks:
     grade: NDArray[np.float64]
     queries: int
     pool_size: int
+    language: NDArray[np.int64] | None = None
 
     @classmethod
     def from_pairs(
@@ -38,13 +41,16 @@ class QueryRanks:
         queries: int,
         pool_size: int,
         grade: NDArray[np.float64] | None = None,
+        language: NDArray[np.int64] | None = None,
     ) -> QueryRanks:
         """Sort pairs given in any order.
 
         Raises:
             ValueError: A rank outside of [1, pool_size], a rank twice within a query, a query outside of
-                [0, queries), or a grade that is not positive.
+                [0, queries), a grade that is not positive, or not one language for each pair.
         """
+        if language is not None and len(language) != len(query):
+            raise ValueError(f"the number of languages ({len(language)}) is not that of pairs ({len(query)})")
         grade = np.ones(len(query)) if grade is None else grade
         order = np.lexsort((rank, query))
         query, rank, grade = query[order], rank[order], np.asarray(grade, dtype=np.float64)[order]
@@ -56,11 +62,22 @@ class QueryRanks:
             raise ValueError("two relevant passages of one query have the same rank")
         if not bool((grade > 0).all()):
             raise ValueError("grades must be positive; leave out what is not relevant")
-        return cls(query=query, rank=rank, grade=grade, queries=queries, pool_size=pool_size)
+        language = None if language is None else np.asarray(language, dtype=np.int64)[order]
+        return cls(query=query, rank=rank, grade=grade, queries=queries, pool_size=pool_size, language=language)
 
     def counts(self) -> NDArray[np.int64]:
         """Relevant passages per query, int64, shape (queries,)."""
         return np.bincount(self.query, minlength=self.queries).astype(np.int64)
+
+    def languages(self) -> NDArray[np.int64]:
+        """Language of each pair's passage, int64, shape (pairs,).
+
+        Raises:
+            ValueError: The languages are not known.
+        """
+        if self.language is None:
+            raise ValueError("these ranks have no languages, which this metric needs")
+        return self.language
 
     def place(self) -> NDArray[np.int64]:
         """1, 2, 3, ... within each query: how many relevant passages stand at or above each one; shape (pairs,)."""

@@ -16,11 +16,10 @@ PAIRS = st.lists(
 )
 
 
-def from_pairs(pairs, queries=6, pool_size=30, graded=True) -> QueryRanks:
+def from_pairs(pairs, queries=6, pool_size=30, graded=True, language=None) -> QueryRanks:
     query, rank, grade = (np.array([pair[i] for pair in pairs], dtype=np.int64) for i in range(3))
-    return QueryRanks.from_pairs(
-        query, rank, queries=queries, pool_size=pool_size, grade=grade.astype(np.float64) if graded else None
-    )
+    grade = grade.astype(np.float64) if graded else None
+    return QueryRanks.from_pairs(query, rank, queries=queries, pool_size=pool_size, grade=grade, language=language)
 
 
 class TestGrouping:
@@ -49,6 +48,31 @@ class TestGrouping:
     def test_same_rank_in_two_queries(self):
         """Two queries may have a relevant passage at the same rank."""
         assert from_pairs([(1, 3, 1), (0, 3, 1)]).query.tolist() == [0, 1]
+
+
+class TestLanguages:
+    @given(PAIRS, st.data())
+    @settings(deadline=None)
+    def test_each_pair_keeps_its_language(self, pairs, data):
+        """Languages, given in the order of the pairs, come out in that of the ranks."""
+        languages = data.draw(st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs)))
+        ranks = from_pairs(pairs, language=np.array(languages, dtype=np.int64))
+        found = list(zip(ranks.query, ranks.rank, ranks.languages(), strict=True))
+        assert found == sorted((*pair[:2], language) for pair, language in zip(pairs, languages, strict=True))
+        assert ranks.languages().dtype == np.int64
+
+    def test_not_known(self):
+        """Ranks without languages say so where a metric needs them."""
+        ranks = from_pairs([(0, 3, 4)])
+        assert ranks.language is None
+        with pytest.raises(ValueError, match="these ranks have no languages"):
+            ranks.languages()
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_one_for_each_pair(self, count):
+        """Fewer or more languages than pairs are refused, with both numbers."""
+        with pytest.raises(ValueError, match=rf"the number of languages \({count}\) is not that of pairs \(2\)"):
+            from_pairs([(0, 1, 1), (0, 2, 1)], language=np.zeros(count, dtype=np.int64))
 
 
 class TestErrors:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from encoders import CountingEncoder, hashed_vector, named_meta
 
-from mteb_hybrid.tasks.ranked import SubsetData
+from mteb_hybrid.tasks.pool import Pool
+from mteb_hybrid.tasks.ranked import JudgedQueries
 from mteb_hybrid.tasks.search import rank_from_lists
 
 
@@ -91,10 +92,11 @@ def test_a_passage_that_is_not_on_a_list_stands_behind_the_whole_pool():
         "corpus": columns(id=list("abcde"), text=list("abcde"), language=["x", "x", "y", "y", "y"]),
         "relevant_docs": {"q": {"a": 1, "d": 1}},
     }
-    data = SubsetData.from_split(split, pooled=True)
-    ranked = rank_from_lists({"q": {"b": 0.9, "a": 0.5}}, data, depth=2)
-    by_passage = dict(zip(ranked.data.pair_passage.tolist(), ranked.rank.tolist(), strict=True))
-    assert by_passage == {0: 2, 3: 5}
+    pool, data = judged(split, pooled=True)
+    ranked = rank_from_lists({"q": {"b": 0.9, "a": 0.5}}, data, pool.language_of, depth=2)
+    assert dict(zip(data.pair_id, ranked.rank.tolist(), strict=True)) == {"a": 2, "d": 5}
+    assert ranked.top_id.tolist() == [["b", "a"]]
+    assert ranked.top_language.tolist() == [[0, 0]]
     assert ranked.depth == 2
     assert not ranked.full
 
@@ -106,8 +108,9 @@ def test_ties_on_a_list_are_in_trec_evals_order():
         "corpus": columns(id=list("abc"), text=list("abc"), language=["x", "x", "x"]),
         "relevant_docs": {"q": {"b": 1}},
     }
-    data = SubsetData.from_split(split, pooled=False)
-    assert rank_from_lists({"q": {"a": 1.0, "b": 1.0, "c": 1.0}}, data, depth=3).rank.tolist() == [2]
+    pool, data = judged(split, pooled=False)
+    lists = {"q": {"a": 1.0, "b": 1.0, "c": 1.0}}
+    assert rank_from_lists(lists, data, pool.language_of, depth=3).rank.tolist() == [2]
 
 
 def test_a_cross_encoder_scores_the_whole_pool():
@@ -115,6 +118,14 @@ def test_a_cross_encoder_scores_the_whole_pool():
     found = scores(WordCrossEncoder(), "MiniQARMonolingual")
     assert "not_retrieved" not in found
     assert found["map"] > 0.05
+
+
+def judged(split, pooled):
+    pool = Pool.of(split["corpus"])
+    data = JudgedQueries.of(
+        split, pool.language_of, query_language="x", pool=pool.sizes(), pooled=pooled, parallel=True
+    )
+    return pool, data
 
 
 def columns(**values):

@@ -31,6 +31,19 @@ def test_multilingual_pool_is_all_languages_and_its_language_that_of_the_query()
     assert eval_langs(Setting.MULTILINGUAL, LANGUAGES)["ar"] == ["ara-Arab"]
 
 
+MAP = dict.fromkeys(Setting, "map")
+MIRACL_SCORES = {**dict.fromkeys(Setting, "ndcg_at_10"), Setting.CROSS_LINGUAL: "mrr_at_10"}
+FAMILIES = {
+    family: (main, split, dict(zip(Setting, counts, strict=True)))
+    for family, main, split, counts in [
+        ("MiniQAR", MAP, "test", (11, 110, 11)),
+        ("XQuADR", MAP, "test", (11, 110, 11)),
+        ("MLQAR", MAP, "test", (7, 42, 7)),
+        ("MIRACL", MIRACL_SCORES, "dev", (18, 17, 18)),
+    ]
+}
+
+
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.metadata.name)
 def test_metadata_is_complete(task):
     """Every field that describes the data is filled, and the name follows from family and setting."""
@@ -38,12 +51,12 @@ def test_metadata_is_complete(task):
     for field in ("description", "reference", "date", "domains", "license", "annotations_creators", "sample_creation"):
         assert getattr(metadata, field), field
     assert metadata.bibtex_citation is not None
-    assert metadata.main_score == "map"
-    assert metadata.name.endswith(task.setting.value)
-    assert metadata.eval_splits == ["test"]
+    family = metadata.name.partition(task.setting.value)[0]
+    main, split, counts = FAMILIES[family]
+    assert metadata.main_score == main[task.setting]
+    assert metadata.eval_splits == [split]
     metadata._validate_metadata()
-    count = len(metadata.hf_subsets)
-    assert count == {Setting.MONOLINGUAL: 11, Setting.CROSS_LINGUAL: 110, Setting.MULTILINGUAL: 11}[task.setting]
+    assert len(metadata.hf_subsets) == counts[task.setting]
 
 
 def test_xquad_r_says_that_humans_translated_it():

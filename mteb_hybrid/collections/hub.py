@@ -1,0 +1,104 @@
+"""Collections that are data sets of the hub: their pinned address, or a folder with the hub's layout."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mteb_hybrid.collections.remote import DATA_VARIABLE, cache_folder, data_folder
+from mteb_hybrid.errors import CollectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class HubCollection:
+    """A collection with one corpus, one set of queries and one set of judgments per language.
+
+    Attributes:
+        path: Owner and name of the data set on the hub.
+        revision: The commit that is read.
+        languages: Two-letter codes of its languages, sorted.
+        split: Name of the split.
+    """
+
+    path: str
+    revision: str
+    languages: tuple[str, ...]
+    split: str
+
+    @property
+    def name(self) -> str:
+        """The data set's name without its owner."""
+        return self.path.rpartition("/")[2]
+
+    def source(self) -> HubSource:
+        """Where to read: ``MTEB_HYBRID_DATA/<name>`` if the variable is set, else the hub.
+
+        Never raises: whether the folder is there is asked when it is read (`HubSource.check`).
+        """
+        folder = data_folder()
+        if folder is None:
+            return HubSource(self.path, self.revision, None)
+        local = folder / self.name
+        return HubSource(str(local), f"local-{_digest(local)}", local)
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """Where a collection is read from.
+
+    Attributes:
+        path: What `datasets.load_dataset` takes.
+        revision: The pinned commit, or ``local-`` and a digest of the folder's files. It goes into the results, so that
+            nobody's own data passes for the hub's.
+        folder: The folder; None for the hub.
+    """
+
+    path: str
+    revision: str
+    folder: Path | None
+
+    def check(self) -> None:
+        """See that a folder is there.
+
+        Raises:
+            CollectionError: It is not.
+        """
+        if self.folder is not None and not (self.folder / "README.md").is_file():
+            raise CollectionError(
+                f"{self.folder} is not a data set in the hub's layout (README.md with its configs, and their files). "
+                f"{DATA_VARIABLE} is set, so nothing is downloaded; put a copy of the data set there, or unset it"
+            )
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """While a folder is read: give `datasets` a cache of its own for this state of the folder.
+
+        For a local folder its cache hangs on nothing but the front matter of README.md: it would serve the tables of an
+        earlier state, or of another folder of the same name.
+        """
+        if self.folder is None:
+            yield
+            return
+        import datasets
+
+        before = datasets.config.HF_DATASETS_CACHE
+        datasets.config.HF_DATASETS_CACHE = cache_folder() / "tables" / self.revision
+        try:
+            yield
+        finally:
+            datasets.config.HF_DATASETS_CACHE = before
+
+
+def _digest(folder: Path) -> str:
+    """Names, sizes and times of a folder's files as 12 hex digits: another copy or another state is another source."""
+    digest = hashlib.sha256(str(folder.absolute()).encode("utf-8", "surrogateescape"))
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        state = path.stat()
+        digest.update(f"\n{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}".encode("utf-8", "replace"))
+    return digest.hexdigest()[:12]

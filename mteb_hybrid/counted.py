@@ -1,0 +1,60 @@
+"""What counting passages gives, and how the counts of the parts of a pool add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What `mteb_hybrid.ranking.RankCounter` counted, of a whole pool or of a part of it.
+
+    Attributes:
+        above: int64, shape (relevant pairs, segments): passages of each segment that stand above each relevant one.
+        top_order: int64, shape (queries, k): tie-break positions of the best k passages, best first; -1 where the pool
+            has fewer than k.
+        top_scores: float64, shape (queries, k): their scores; -inf where the pool has fewer than k.
+    """
+
+    above: NDArray[np.int64]
+    top_order: NDArray[np.int64]
+    top_scores: NDArray[np.float64]
+
+    def ranks(self) -> NDArray[np.int64]:
+        """Rank of each relevant pair over all segments, int64 in [1, pool size], shape (relevant pairs,)."""
+        ranks: NDArray[np.int64] = 1 + self.above.sum(axis=1)
+        return ranks
+
+    def select(self, queries: slice, pairs: slice) -> Ranking:
+        """The part that concerns some of the queries and their pairs."""
+        return Ranking(self.above[pairs], self.top_order[queries], self.top_scores[queries])
+
+
+def merge_rankings(parts: Sequence[Ranking]) -> Ranking:
+    """The ranking of a pool from those of its parts, whose passages are disjoint: each part becomes a segment.
+
+    The result depends neither on the order of the parts (but for the order of segments) nor on where they were cut.
+
+    Args:
+        parts: At least one; of the same pairs and queries.
+
+    Returns:
+        Counts side by side as segments; the best k of all parts by score, ties by tie-break position.
+    """
+    k = max(part.top_order.shape[1] for part in parts)
+    order = np.concatenate([part.top_order for part in parts], axis=1)
+    scores = np.concatenate([part.top_scores for part in parts], axis=1)
+    best = np.lexsort((order, -scores), axis=1)[:, :k]
+    return Ranking(
+        above=np.concatenate([part.above for part in parts], axis=1),
+        top_order=np.take_along_axis(order, best, axis=1),
+        top_scores=np.take_along_axis(scores, best, axis=1),
+    )

@@ -1,0 +1,142 @@
+"""One language's corpus as chunks of a memory-mapped table."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mteb_hybrid.errors import CollectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+_SCAN = 100_000  # rows of the id column that are looked through at once
+_SAMPLED = 1000  # rows that tell a corpus from another version of it
+# a passage is numbered by (corpus, row); 2^40 rows and 2^22 corpora
+_ROW_BITS, _BITS = 40, 62
+_MASK = np.uint64((1 << _BITS) - 1)
+_FACTOR = 0x1B03738712FAD5C9 | 1
+_INVERSE = pow(_FACTOR, -1, 1 << _BITS)
+_HALF = np.uint64(_BITS // 2)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The passages of one language; nothing of their size is ever held in memory.
+
+    Attributes:
+        name: Name of the collection, for messages.
+        language: Two-letter code.
+        number: Position of the language among all languages of the collection, in [0, 2^22): tells passages of
+            different corpora apart, also between tasks.
+        table: A `datasets.Dataset` with columns ``id``, ``text`` and, if it has one, ``title``.
+        revision: What the data is a version of.
+    """
+
+    name: str
+    language: str
+    number: int
+    table: Any
+    revision: str
+    _identity: list[str] = field(default_factory=list, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def texts(self, rows: slice | Sequence[int]) -> list[str]:
+        """Texts of some passages as a model reads them: title, a space and text, stripped, as in MTEB."""
+        columns = self.table[rows]
+        titles = columns.get("title") or [None] * len(columns["text"])
+        return [
+            f"{title} {text}".strip() if title else text.strip()
+            for title, text in zip(titles, columns["text"], strict=True)
+        ]
+
+    def ids(self, rows: Sequence[int]) -> list[str]:
+        """Ids of some passages."""
+        return list(self.table.select(rows)["id"]) if len(rows) else []
+
+    def order(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tie-break positions: a fixed permutation that favours no language and no place in the corpus.
+
+        Ids would have to be sorted, all of them in memory, for trec_eval's order; MIRACL's ids begin with the number of
+        the article, so that order is arbitrary too. The same passage has the same position in every task.
+
+        Args:
+            rows: int64, shape (passages,).
+
+        Returns:
+            int64 in [0, 2^62), shape (passages,), unique over all corpora of the collection.
+        """
+        number = (np.uint64(self.number) << np.uint64(_ROW_BITS)) | rows.astype(np.uint64)
+        return _scatter(number).astype(np.int64)
+
+    def find(self, ids: Iterable[str]) -> dict[str, int]:
+        """Rows of passages by id.
+
+        Raises:
+            CollectionError: An id is not in the corpus, or is there twice.
+        """
+        wanted = sorted(set(ids))
+        values = pa.array(wanted, type=pa.string())
+        table = self.table.select_columns(["id"]).with_format("arrow")
+        rows: dict[str, int] = {}
+        for start in range(0, len(table), _SCAN):
+            column = table[start : start + _SCAN]["id"].combine_chunks().cast(pa.string())
+            place = pc.index_in(column, value_set=values)
+            hits = np.flatnonzero(np.asarray(pc.is_valid(place)))
+            for row, value in zip(hits.tolist(), place.take(pa.array(hits)).to_pylist(), strict=True):
+                if wanted[value] in rows:
+                    raise CollectionError(f"{self._where}: passage id {wanted[value]!r} stands there twice")
+                rows[wanted[value]] = start + row
+        missing = [one for one in wanted if one not in rows]
+        if missing:
+            raise CollectionError(
+                f"{self._where}: {len(missing)} relevant passages are missing, the first is {missing[0]!r}. The "
+                "corpus is incomplete; remove it from the cache of datasets and load it again"
+            )
+        return rows
+
+    def identity(self) -> str:
+        """Tells this corpus from others and from other versions of it: revision, length and a sample of the rows."""
+        if not self._identity:
+            digest = hashlib.sha256(f"{self.name}/{self.language}/{self.number}/{self.revision}/{len(self)}".encode())
+            rows = np.unique(np.linspace(0, len(self) - 1, min(_SAMPLED, len(self)), dtype=np.int64)).tolist()
+            for passage_id, text in zip(self.ids(rows), self.texts(rows), strict=True):
+                digest.update(f"\n{len(passage_id)} {passage_id} {len(text)} {text}".encode("utf-8", "surrogatepass"))
+            self._identity.append(digest.hexdigest()[:24])
+        return self._identity[0]
+
+    @property
+    def _where(self) -> str:
+        return f"corpus {self.language} of {self.name} ({self.revision})"
+
+
+def passage_of(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The corpus number and the row of passages from their tie-break positions; the inverse of `Corpus.order`."""
+    number = _gather(order.astype(np.uint64)).astype(np.int64)
+    return number >> _ROW_BITS, number & ((1 << _ROW_BITS) - 1)
+
+
+def _scatter(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A permutation of [0, 2^62): products with an odd number and shifts by half the width, each of them invertible."""
+    with np.errstate(over="ignore"):
+        for _ in range(2):
+            x = (x * np.uint64(_FACTOR)) & _MASK
+            x = x ^ (x >> _HALF)
+    return x
+
+
+def _gather(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    with np.errstate(over="ignore"):
+        for _ in range(2):
+            x = x ^ (x >> _HALF)
+            x = (x * np.uint64(_INVERSE)) & _MASK
+    return x

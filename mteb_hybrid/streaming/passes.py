@@ -1,0 +1,161 @@
+"""One pass over a corpus: every chunk is read, encoded and counted once, for all questions that search it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from mteb_hybrid.errors import EmbeddingError
+from mteb_hybrid.ranking import RankCounter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mteb_hybrid.counted import Ranking
+    from mteb_hybrid.exact import Similarity
+    from mteb_hybrid.streaming.corpus import Corpus
+    from mteb_hybrid.streaming.kept import KeptEmbeddings
+    from mteb_hybrid.streaming.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+CHUNK_VARIABLE = "MTEB_HYBRID_CHUNK"
+DEFAULT_CHUNK = 10_000
+
+
+class Encoder(Protocol):
+    """Embeds passages."""
+
+    def __call__(self, texts: list[str]) -> NDArray[np.float32]:
+        """Embeddings of distinct texts: float32, shape (len(texts), dimension), finite and without zero rows."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Embedded questions and their relevant passages, the same for all corpora of a pool.
+
+    Attributes:
+        queries: float32, shape (queries, dimension).
+        pair_query: int64, shape (pairs,): query of each (query, relevant passage) pair.
+        pair_order: int64, shape (pairs,): tie-break position of its passage, see `Corpus.order`.
+        pair_text: int64, shape (pairs,): its passage's text as a position in ``texts``.
+        texts: The distinct texts of the relevant passages.
+        relevant: float32, shape (len(texts), dimension): their embeddings. Whenever one of these texts stands in a
+            chunk it has this embedding: an encoder's output hangs on the batch in its last bits, and a passage must not
+            stand above itself.
+        similarity: ``cosine`` or ``dot``.
+        top_k: How many best passages to keep per query.
+    """
+
+    queries: NDArray[np.float32]
+    pair_query: NDArray[np.int64]
+    pair_order: NDArray[np.int64]
+    pair_text: NDArray[np.int64]
+    texts: dict[str, int]
+    relevant: NDArray[np.float32]
+    similarity: Similarity
+    top_k: int
+
+    def counter(self) -> RankCounter:
+        """A counter for these questions."""
+        return RankCounter(
+            self.queries, self.pair_query, self.relevant[self.pair_text], self.pair_order,
+            similarity=self.similarity, top_k=self.top_k,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CorpusPass:
+    """Counts one corpus for some questions, going on where an earlier run was killed.
+
+    Attributes:
+        corpus: The passages.
+        questions: Who searches them.
+        encode: Embeds passages.
+        progress: Where finished chunks are noted.
+        kept: Where embeddings are kept, if they are.
+        describe: Model and task, for messages and the progress bar.
+    """
+
+    corpus: Corpus
+    questions: Questions
+    encode: Encoder
+    progress: Progress
+    kept: KeptEmbeddings
+    describe: str
+
+    def run(self) -> Ranking:
+        """Passages of this corpus above each relevant passage, and the best of this corpus.
+
+        Raises:
+            EmbeddingError: The encoder's output cannot be ranked; the message names the rows. What was finished stays.
+        """
+        counter = self.questions.counter()
+        name = f"{self.corpus.language}-{self.corpus.identity()}"
+        done, size = 0, len(self.corpus)
+        earlier = self.progress.load(name)
+        if earlier is not None:
+            done, ranking = earlier
+            counter.restore(ranking)
+            if done < size:
+                logger.warning(
+                    "%s: going on after passage %s of %s of %s",
+                    self.describe, f"{done:,}", f"{size:,}", self.corpus.language,
+                )  # fmt: skip
+        step = chunk_passages()
+        # None: a bar on a terminal, and nothing in a log file
+        bar = tqdm(total=size, initial=done, desc=f"{self.describe}: {self.corpus.language}", unit="psg", disable=None)
+        with bar:
+            while done < size:
+                stop = min(size, (done // step + 1) * step)
+                counter.count(self._embedded(done, stop), self.corpus.order(np.arange(done, stop)))
+                bar.update(stop - done)
+                done = stop
+                self.progress.save(name, done, counter.result())
+        return counter.result()
+
+    def _embedded(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Embeddings of the rows from start to stop; each distinct text of the chunk is encoded once."""
+        texts = self.corpus.texts(slice(start, stop))
+        known = self.questions.texts
+        embeddings = self.kept.load(start, stop)
+        width = self.questions.queries.shape[1]
+        if embeddings is None or embeddings.shape[1] != width:
+            unknown = {text: row for row, text in enumerate(dict.fromkeys(text for text in texts if text not in known))}
+            try:
+                encoded = self.encode(list(unknown)) if unknown else np.empty((0, width), dtype=np.float32)
+            except EmbeddingError as error:
+                raise EmbeddingError(f"passages {start:,} to {stop:,} of {self.corpus.language}: {error}") from error
+            if encoded.shape[1] != width:
+                raise EmbeddingError(
+                    f"{self.describe} returned passages of dimension {encoded.shape[1]} for rows {start:,} to {stop:,} "
+                    f"of {self.corpus.language}, its queries have {width}"
+                )
+            embeddings = np.empty((len(texts), width), dtype=np.float32)
+            new = np.array([unknown.get(text, -1) for text in texts])
+            embeddings[new >= 0] = encoded[new[new >= 0]]
+            embeddings = self._with_relevant(texts, embeddings)
+            self.kept.save(start, stop, embeddings)
+            return embeddings
+        return self._with_relevant(texts, embeddings)
+
+    def _with_relevant(self, texts: list[str], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Every text of a relevant passage gets the embedding that the thresholds were taken with."""
+        known = np.array([self.questions.texts.get(text, -1) for text in texts])
+        embeddings[known >= 0] = self.questions.relevant[known[known >= 0]]
+        return embeddings
+
+
+def chunk_passages() -> int:
+    """Passages of a chunk: ``MTEB_HYBRID_CHUNK``, 10,000 unless set. Scores do not depend on it."""
+    configured = os.environ.get(CHUNK_VARIABLE, "").strip()
+    try:
+        return max(1, int(configured)) if configured else DEFAULT_CHUNK
+    except ValueError:
+        logger.warning("%s must be a number of passages, not %r; using %d", CHUNK_VARIABLE, configured, DEFAULT_CHUNK)
+        return DEFAULT_CHUNK

@@ -1,0 +1,91 @@
+"""What a pass over corpora leaves on disk, so that a killed run goes on after the last finished chunk."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.counted import Ranking
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The folder of one pass: one encoder, one set of questions, any number of corpora.
+
+    Attributes:
+        folder: Its folder; None keeps nothing.
+    """
+
+    folder: Path | None
+
+    def describe(self, key: Mapping[str, Any]) -> None:
+        """Write what the folder belongs to, for people."""
+        if self.folder is not None:
+            with atomic_path(self.folder / "key.json") as path:
+                path.write_text(json.dumps(key, indent=2, ensure_ascii=False, default=str), encoding="utf-8")
+
+    def load_anchors(self) -> dict[str, NDArray[np.float32]] | None:
+        """Embeddings of the questions and of their relevant passages with which counting began; None if it did not."""
+        found: dict[str, NDArray[np.float32]] | None = self._load("anchors.npz", ("queries", "relevant"))
+        return found
+
+    def save_anchors(self, queries: NDArray[np.float32], relevant: NDArray[np.float32]) -> None:
+        """Keep them: counts made with others, that differ in the last bits, do not add up with these."""
+        self._save("anchors.npz", queries=queries, relevant=relevant)
+
+    def load(self, corpus: str) -> tuple[int, Ranking] | None:
+        """Rows of a corpus that are counted, and their counts; None if it was not begun, or its file is damaged."""
+        found = self._load(f"{corpus}.npz", ("rows", "above", "top_order", "top_scores"))
+        if found is None:
+            return None
+        ranking = Ranking(found["above"], found["top_order"], found["top_scores"])
+        return int(found["rows"]), ranking
+
+    def save(self, corpus: str, rows: int, ranking: Ranking) -> None:
+        """Note that the first rows of a corpus are counted."""
+        self._save(
+            f"{corpus}.npz",
+            rows=np.int64(rows),
+            above=ranking.above,
+            top_order=ranking.top_order,
+            top_scores=ranking.top_scores,
+        )
+
+    def discard(self) -> None:
+        """Remove everything: another model's, or no longer needed."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _load(self, name: str, fields: tuple[str, ...]) -> Any:
+        if self.folder is None or not (self.folder / name).is_file():
+            return None
+        try:
+            with np.load(self.folder / name, allow_pickle=False) as content:
+                if int(content["format"]) != FORMAT:
+                    return None
+                return {field: content[field] for field in fields}
+        except Exception as error:  # noqa: BLE001 - numpy and zipfile raise many kinds for a damaged file
+            logger.warning("%s cannot be read (%s): counting anew", self.folder / name, error)
+            return None
+
+    def _save(self, name: str, **arrays: Any) -> None:
+        if self.folder is None:
+            return
+        with atomic_path(self.folder / name) as path, path.open("wb") as file:
+            np.savez(file, format=np.int64(FORMAT), **arrays)

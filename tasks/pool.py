@@ -1,0 +1,64 @@
+"""A pool of passages that is held in memory: the corpora of the parallel collections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mteb_hybrid.errors import CollectionError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The passages of one subset as columns and arrays.
+
+    Attributes:
+        ids: Ids of the passages.
+        texts: Their texts.
+        row: Id to position.
+        languages: Names of the pool's languages.
+        language: int64, shape (passages,): each passage's language as a position in ``languages``.
+        order: int64, shape (passages,): tie-break positions, see `mteb_hybrid.ranking.tie_order`.
+    """
+
+    ids: list[str]
+    texts: list[str]
+    row: dict[str, int]
+    languages: tuple[str, ...]
+    language: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, corpus: Any) -> Pool:
+        """Read the corpus of a ``RetrievalSplitData`` of MTEB.
+
+        Raises:
+            CollectionError: An empty corpus or a duplicate id.
+        """
+        from mteb_hybrid.ranking import tie_order  # torch waits until there is something to rank
+
+        columns = corpus[:]  # whole columns at once: iterating is slow
+        ids = columns["id"]
+        row = {passage: position for position, passage in enumerate(ids)}
+        if not ids:
+            raise CollectionError("a subset has an empty corpus")
+        if len(row) != len(ids):
+            raise CollectionError("a subset has duplicate ids of passages")
+        languages = tuple(dict.fromkeys(columns["language"]))
+        position = {name: i for i, name in enumerate(languages)}
+        language = np.array([position[label] for label in columns["language"]], dtype=np.int64)
+        return cls(ids, columns["text"], row, languages, language, tie_order(ids))
+
+    def sizes(self) -> dict[str, int]:
+        """Number of passages per language of the pool."""
+        counts = np.bincount(self.language, minlength=len(self.languages))
+        return {language: int(count) for language, count in zip(self.languages, counts, strict=True)}
+
+    def language_of(self, passage_id: str) -> int:
+        """Position in ``languages`` of a passage's language; KeyError for an unknown passage."""
+        return int(self.language[self.row[passage_id]])
