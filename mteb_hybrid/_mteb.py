@@ -149,10 +149,21 @@ def results_meta(meta: ModelMeta, encode_kwargs: Any) -> ModelMeta:
 def text_loader(texts: Sequence[str], metadata: TaskMetadata, role: PromptType, batch_size: int) -> Any:
     """The DataLoader that MTEB would hand to ``model.encode`` for these texts in this role."""
     from datasets import Dataset
+    from mteb.types import PromptType
+    from torch.utils.data import DataLoader
+
+    columns = {"id": [str(i) for i in range(len(texts))], "text": list(texts)}
+    if role is PromptType.document:
+        # what MTEB makes of passages without a title, in one go: it goes text by text, slower than a GPU encodes them
+        prepared: Any = Dataset.from_dict(
+            {**columns, "text": [text.strip() for text in texts], "body": columns["text"]}
+        )
+        return DataLoader(prepared, batch_size=batch_size)
     from mteb._create_dataloaders import create_dataloader
 
-    dataset = Dataset.from_dict({"id": [str(i) for i in range(len(texts))], "text": list(texts)})
-    return create_dataloader(dataset, task_metadata=metadata, prompt_type=role, batch_size=batch_size)
+    return create_dataloader(
+        Dataset.from_dict(columns), task_metadata=metadata, prompt_type=role, batch_size=batch_size
+    )
 
 
 def uses_resolved_prompt_only(model: Any) -> bool:

@@ -72,16 +72,26 @@ def info() -> None:
 def report(
     results: Annotated[list[Path], typer.Argument(help="Output folders of `mteb run`.")],
     languages: Annotated[bool, typer.Option(help="Also show every query language.")] = True,
+    predictions: Annotated[
+        list[Path] | None, typer.Option(help="Prediction folders of `mteb run` that are not below the output folders.")
+    ] = None,
 ) -> None:
-    """Show what `mteb run` found, in the layout of the paper."""
-    from mteb_hybrid.reporting import read_results, summarise
-    from mteb_hybrid.reporting.terminal import language_table, summary_table
+    """Show what `mteb run` found, in the layout of the paper, and the language bias of the pooled ranking.
+
+    What needs all query languages at once comes from the rank tables of --prediction-folder.
+    """
+    from mteb_hybrid.reporting import read_across, read_results, summarise
+    from mteb_hybrid.reporting.terminal import bias_table, language_table, summary_table
 
     console = Console(width=None if sys.stdout.isatty() else 140)
-    summaries = summarise(itertools.chain.from_iterable(read_results(folder) for folder in results))
+    scores = itertools.chain.from_iterable(read_results(folder) for folder in results)
+    summaries = summarise(scores, read_across([*results, *(predictions or [])]))
     for collection, group in itertools.groupby(summaries, key=lambda summary: summary.collection):
         members = list(group)
         console.print(summary_table(members, collection))
+        bias = bias_table(members, collection)
+        if bias is not None:
+            console.print(bias)
         if languages:
             for summary in members:
                 console.print(language_table(summary))

@@ -28,6 +28,8 @@ def model_fingerprint(model: object) -> str | None:
     digest = hashlib.sha256()
     with torch.no_grad():
         for name, tensor in sorted(modules[0].state_dict().items()):
+            if not isinstance(tensor, torch.Tensor):  # extra state of a module, which may be anything
+                continue
             digest.update(f"\n{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
             digest.update(_sample(tensor).tobytes())
     for setting in _SETTINGS:

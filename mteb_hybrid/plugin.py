@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import _mteb
@@ -46,9 +47,13 @@ def _benchmarks_loaded() -> None:
 
 def _evaluate_loaded() -> None:
     def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> Any:
+        predictions = sys.modules.get("mteb_hybrid.tasks.predictions")
+        if predictions is None:  # our tasks are not registered: nothing here concerns us
+            return evaluate(model, tasks, **options)
         from mteb_hybrid.embeddings import STORE
-        from mteb_hybrid.tasks import predictions
 
+        if isinstance(tasks, Iterator):  # is looked at more than once
+            tasks = list(tasks)
         if options.get("raise_error", True) and str(options.get("overwrite_strategy", "")) != "only-cache":
             for task in predictions.our_tasks(tasks):
                 task.check()

@@ -106,6 +106,35 @@ def write_rank_table(path: Path, info: TableInfo, columns: dict[str, Any]) -> No
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
+def read_info(path: Path) -> TableInfo:
+    """What holds for a whole table, without reading its rows.
+
+    Raises:
+        RankTableError: As `RankTable.read`, as far as that can be told.
+    """
+    try:
+        return _info(path, pq.read_schema(path).metadata)
+    except (OSError, pa.ArrowException) as error:
+        raise RankTableError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def _info(path: Path, metadata: dict[bytes, bytes] | None) -> TableInfo:
+    foreign = f"{path} is not a rank table of mteb-hybrid"
+    try:
+        content = json.loads((metadata or {})[_KEY])
+        version = content.pop("format")
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RankTableError(foreign) from error
+    if version != FORMAT:
+        raise RankTableError(
+            f"{path} has format {version}, this mteb-hybrid reads {FORMAT}: update it, or run the subset again"
+        )
+    try:
+        return TableInfo(**content)
+    except TypeError as error:
+        raise RankTableError(foreign) from error
+
+
 @dataclass(frozen=True, slots=True)
 class RankTable:
     """A rank table that was read back.
@@ -131,20 +160,7 @@ class RankTable:
             rows = pq.ParquetFile(path, page_checksum_verification=True).read()
         except (OSError, pa.ArrowException) as error:
             raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}") from error
-        foreign = f"{path} is not a rank table of mteb-hybrid"
-        try:
-            content = json.loads((rows.schema.metadata or {})[_KEY])
-            version = content.pop("format")
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise RankTableError(foreign) from error
-        if version != FORMAT:
-            raise RankTableError(
-                f"{path} has format {version}, this mteb-hybrid reads {FORMAT}: update it, or run the subset again"
-            )
-        try:
-            info = TableInfo(**content)
-        except TypeError as error:
-            raise RankTableError(foreign) from error
+        info = _info(path, rows.schema.metadata)
         if not rows.schema.equals(SCHEMA):
             raise RankTableError(f"{path} has other columns than a rank table: {rows.schema.names}")
         return cls(info, rows)

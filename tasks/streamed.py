@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from datasets import Dataset, concatenate_datasets
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader, RetrievalSplitData
 
-from mteb_hybrid.streaming.corpus import Corpus
+from mteb_hybrid.streaming.corpus import Corpus, reopened
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 from mteb_hybrid.tasks.ranked import JudgedQueries
 from mteb_hybrid.tasks.settings import Setting, Subset
@@ -59,8 +59,8 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
         if self.data_loaded:
             return
         self.check()
-        source = self.source()
-        self._use_revision(source.path, source.revision)
+        filed, source = self.source(), self.hub.source()  # the first may name more than the data, such as translations
+        self._use_revision(filed.path, filed.revision)
         kept = {name: self.planned[name] for name in self.hf_subsets}
         named = dict.fromkeys(language for subset in kept.values() for language in subset.passage_languages)
         with source.loading():
@@ -104,9 +104,12 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
             self._ranker = None
 
     def _load(self, source: HubSource, language: str, num_proc: int | None) -> RetrievalSplitData:
-        return RetrievalDatasetLoader(
+        loader = RetrievalDatasetLoader(
             hf_repo=source.path, revision=source.revision, split=self.hub.split, config=language
-        ).load(num_proc=num_proc)
+        )
+        data = loader.load(num_proc=num_proc)
+        data["corpus"] = reopened(data["corpus"])  # drops the pages that loading has mapped
+        return data
 
     def _questions(
         self, loaded: dict[str, RetrievalSplitData], name: str, subset: Subset

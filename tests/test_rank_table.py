@@ -49,6 +49,7 @@ def tables(draw):
     info = TableInfo(
         **{name: draw(TEXT) for name in ("model", "revision", "task", "split", "subset", "query_language")},
         pool=pool,
+        parallel=draw(st.booleans()),
         dataset_revision=draw(TEXT),
         similarity=draw(st.sampled_from(["cosine", "dot", "model", "search"])),
         full_ranking=full,

@@ -1,5 +1,6 @@
-"""Reading the results of `mteb run`."""
+"""Results of `mteb run`, read and shown."""
 
 from mteb_hybrid.reporting.summary import ModelSummary, read_results, summarise
+from mteb_hybrid.reporting.tables import read_across
 
-__all__ = ["ModelSummary", "read_results", "summarise"]
+__all__ = ["ModelSummary", "read_across", "read_results", "summarise"]

@@ -7,6 +7,7 @@ holds), then the mean over subsets (arXiv 2408.10536, section 3.2).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from mteb_hybrid.across import AcrossLanguages
+
 SETTINGS = ("Monolingual", "CrossLingual", "Multilingual")
+SPLITS = ("test", "dev")
+# family, setting, and which data of the family: XQuADRMonolingual, MIRACLMonolingualHardNegatives
+_TASK = re.compile(rf"(?P<family>\w+?)(?P<setting>{'|'.join(SETTINGS)})(?P<data>HardNegatives)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +46,25 @@ class ModelSummary:
         revision: Its revision.
         collection: Task family, such as ``XQuADR``.
         scores: Setting to subset to scores, all of one split.
+        across: What takes all query languages at once, from rank tables; None where there are none.
     """
 
     model: str
     revision: str
     collection: str
     scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    across: AcrossLanguages | None = None
 
     def mean(self, setting: str, score: str) -> float | None:
         """Macro-average of a score over the subsets of a setting; None if a subset lacks it or there is none."""
         values = [subset.get(score) for subset in self.scores.get(setting, {}).values()]
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if known and len(known) == len(values) else None
+
+    def pooled(self, score: str) -> float | None:
+        """Macro-average of a score of the pooled setting, also of one that takes all query languages at once."""
+        mean = self.mean("Multilingual", score)
+        return self.across.scores().get(score) if mean is None and self.across is not None else mean
 
     def query_languages(self) -> list[str]:
         """Query languages of all settings, sorted."""
@@ -66,7 +79,7 @@ class ModelSummary:
         return {language: sum(found) / len(found) for language, found in values.items()}
 
 
-def read_results(folder: Path, split: str = "test") -> list[SubsetScores]:
+def read_results(folder: Path) -> list[SubsetScores]:
     """Scores of all our kinds of tasks in a results folder of `mteb run`, or in any folder above or below it.
 
     Raises:
@@ -76,14 +89,15 @@ def read_results(folder: Path, split: str = "test") -> list[SubsetScores]:
         raise ResultsError(f"{folder} is not a folder; give the --output-folder of `mteb run`")
     found: list[SubsetScores] = []
     for path in sorted(folder.rglob("*.json")):
-        family = next((s for s in SETTINGS if path.stem.endswith(s)), None)
-        if family is None:
+        task = parse_task(path.stem)
+        if task is None:
             continue
         model, revision = _identity(path)
-        collection = path.stem.removesuffix(family)
+        collection, family = task
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            for row in content["scores"].get(split, []):
+            by_split = content["scores"]
+            for row in next((by_split.get(split) for split in SPLITS if by_split.get(split)), []):
                 scores = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
                 if "map" in scores:  # other tasks of MTEB end in these words too, and have no full ranking
                     found.append(SubsetScores(model, revision, collection, family, row["hf_subset"], scores))
@@ -96,13 +110,24 @@ def read_results(folder: Path, split: str = "test") -> list[SubsetScores]:
     return found
 
 
-def summarise(scores: Iterable[SubsetScores]) -> list[ModelSummary]:
-    """Group scores by collection and model."""
+def parse_task(name: str) -> tuple[str, str] | None:
+    """Collection and setting of a task of ours by its name, such as ("XQuADR", "Monolingual"); None for another."""
+    match = _TASK.fullmatch(name)
+    return (match["family"] + (match["data"] or ""), match["setting"]) if match else None
+
+
+def summarise(scores: Iterable[SubsetScores], across: Iterable[AcrossLanguages] = ()) -> list[ModelSummary]:
+    """Group scores by collection and model, and add what takes all query languages at once."""
     summaries: dict[tuple[str, str, str], ModelSummary] = {}
     for one in scores:
         key = (one.collection, one.model, one.revision)
         summary = summaries.setdefault(key, ModelSummary(one.model, one.revision, one.collection))
         summary.scores.setdefault(one.setting, {})[one.subset] = one.scores
+    for pooled in across:
+        task = parse_task(pooled.task)
+        key = (task[0] if task else pooled.task, pooled.model, pooled.revision)
+        if key in summaries:
+            summaries[key].across = pooled
     return [summaries[key] for key in sorted(summaries)]
 
 

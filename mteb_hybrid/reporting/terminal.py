@@ -6,23 +6,13 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from mteb_hybrid.reporting.columns import BIAS, columns_of
 from mteb_hybrid.reporting.summary import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mteb_hybrid.reporting.summary import ModelSummary
-
-# heading, setting, score, format: the paper's columns
-_COLUMNS = (
-    ("Mo. mAP", "Monolingual", "map", ".4f"),
-    ("Cr. mAP", "CrossLingual", "map", ".4f"),
-    ("Mul. mAP", "Multilingual", "map", ".4f"),
-    ("Mo. R@1", "Monolingual", "recall_at_1", ".4f"),
-    ("Cr. R@1", "CrossLingual", "recall_at_1", ".4f"),
-    ("Mul. R@10", "Multilingual", "recall_at_10", ".4f"),
-    ("Rank distance", "Multilingual", "rank_distance", ",.1f"),
-)
 
 
 def summary_table(summaries: Sequence[ModelSummary], collection: str) -> Table:
@@ -32,30 +22,44 @@ def summary_table(summaries: Sequence[ModelSummary], collection: str) -> Table:
     """
     table = Table(title=f"{collection}: macro-average over subsets", title_justify="left")
     table.add_column("Model")
-    for heading, *_ in _COLUMNS:
-        table.add_column(heading, justify="right")
+    columns = columns_of(summaries)
+    for column in columns:
+        table.add_column(column.heading, justify="right")
     table.add_column("Subsets", justify="right")
     table.add_column("Revision")
     for summary in summaries:
-        values = [_cell(summary.mean(setting, score), form) for _, setting, score, form in _COLUMNS]
+        values = [_cell(summary.mean(column.setting, column.score), column.form) for column in columns]
         subsets = " + ".join(str(len(summary.scores[setting])) for setting in SETTINGS if setting in summary.scores)
         table.add_row(summary.model, *values, subsets, summary.revision[:8])
     return table
+
+
+def bias_table(summaries: Sequence[ModelSummary], collection: str) -> Table | None:
+    """Language bias of the pooled setting: scores as rows, models as columns; None where nothing was pooled."""
+    table = Table(title=f"{collection}: language bias in the pool", title_justify="left")
+    table.add_column("Score")
+    table.add_column("Better")
+    for summary in summaries:
+        table.add_column(summary.model, justify="right")
+    pooled = [summary for summary in summaries if "Multilingual" in summary.scores]
+    for score, better, form in BIAS:
+        values = [summary.pooled(score) if summary in pooled else None for summary in summaries]
+        if any(value is not None for value in values):
+            table.add_row(score, better, *(_cell(value, form) for value in values))
+    return table if table.row_count else None
 
 
 def language_table(summary: ModelSummary) -> Table:
     """One model's query languages as rows."""
     table = Table(title=f"{summary.model} on {summary.collection}, by query language", title_justify="left")
     table.add_column("Query")
-    columns = [column for column in _COLUMNS if "R@" not in column[0] and column[1] in summary.scores]
-    for heading, *_ in columns:
-        table.add_column(heading, justify="right")
-    by_column = [summary.by_query_language(setting, score) for _, setting, score, _ in columns]
+    columns = [one for one in columns_of([summary]) if one.by_language and one.setting in summary.scores]
+    for column in columns:
+        table.add_column(column.heading, justify="right")
+    by_column = [summary.by_query_language(column.setting, column.score) for column in columns]
     for language in summary.query_languages():
-        table.add_row(
-            language,
-            *(_cell(values.get(language), form) for values, (*_, form) in zip(by_column, columns, strict=True)),
-        )
+        cells = (_cell(values.get(language), one.form) for values, one in zip(by_column, columns, strict=True))
+        table.add_row(language, *cells)
     return table
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import pickle
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,12 @@ import pyarrow.compute as pc
 from mteb_hybrid.errors import CollectionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
 _SCAN = 100_000  # rows of the id column that are looked through at once
+_REMAPPED = 100_000  # rows that are read through one memory map
 _SAMPLED = 1000  # rows that tell a corpus from another version of it
 # a passage is numbered by (corpus, row); 2^40 rows and 2^22 corpora
 _ROW_BITS, _BITS = 40, 62
@@ -49,6 +51,31 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def pieces(self, start: int, step: int) -> Iterator[tuple[Corpus, int, int]]:
+        """The corpus from a row on, piece by piece; each through memory maps that are closed before the next ones open.
+
+        Pages that were read stay mapped, and count as the process's memory, until their map is closed.
+
+        Args:
+            start: The first row.
+            step: Rows of a piece; pieces end at multiples of it.
+
+        Yields:
+            A corpus to read the piece from, and the piece's first row and the one after its last.
+        """
+        mapped, corpus = 0, self.reopened()
+        while start < len(self):
+            stop = min(len(self), (start // step + 1) * step)
+            yield corpus, start, stop
+            mapped, start = mapped + stop - start, stop
+            if mapped >= _REMAPPED:
+                del corpus  # before the next maps open
+                mapped, corpus = 0, self.reopened()
+
+    def reopened(self) -> Corpus:
+        """The same corpus through new memory maps, where it is memory-mapped."""
+        return replace(self, table=reopened(self.table))
 
     def texts(self, rows: slice | Sequence[int]) -> list[str]:
         """Texts of some passages as a model reads them: title, a space and text, stripped, as in MTEB."""
@@ -86,10 +113,11 @@ class Corpus:
         """
         wanted = sorted(set(ids))
         values = pa.array(wanted, type=pa.string())
-        table = self.table.select_columns(["id"]).with_format("arrow")
         rows: dict[str, int] = {}
-        for start in range(0, len(table), _SCAN):
-            column = table[start : start + _SCAN]["id"].combine_chunks().cast(pa.string())
+        for corpus, start, stop in self.pieces(0, _SCAN):
+            table = corpus.table.select_columns(["id"]).with_format("arrow")
+            column = table[start:stop]["id"].combine_chunks().cast(pa.string())
+            del corpus, table
             place = pc.index_in(column, value_set=values)
             hits = np.flatnonzero(np.asarray(pc.is_valid(place)))
             for row, value in zip(hits.tolist(), place.take(pa.array(hits)).to_pylist(), strict=True):
@@ -117,6 +145,13 @@ class Corpus:
     @property
     def _where(self) -> str:
         return f"corpus {self.language} of {self.name} ({self.revision})"
+
+
+def reopened(table: Any) -> Any:
+    """A `datasets.Dataset` through new memory maps; itself if it is in memory."""
+    if not getattr(table, "cache_files", None):
+        return table
+    return pickle.loads(pickle.dumps(table))  # noqa: S301 - made a moment ago, here
 
 
 def passage_of(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

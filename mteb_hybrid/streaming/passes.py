@@ -99,7 +99,7 @@ class CorpusPass:
         name = f"{self.corpus.language}-{self.corpus.identity()}"
         done, size = 0, len(self.corpus)
         earlier = self.progress.load(name)
-        if earlier is not None:
+        if earlier is not None and _fits(*earlier, size, counter):
             done, ranking = earlier
             counter.restore(ranking)
             if done < size:
@@ -111,17 +111,16 @@ class CorpusPass:
         # None: a bar on a terminal, and nothing in a log file
         bar = tqdm(total=size, initial=done, desc=f"{self.describe}: {self.corpus.language}", unit="psg", disable=None)
         with bar:
-            while done < size:
-                stop = min(size, (done // step + 1) * step)
-                counter.count(self._embedded(done, stop), self.corpus.order(np.arange(done, stop)))
-                bar.update(stop - done)
-                done = stop
-                self.progress.save(name, done, counter.result())
+            for corpus, start, stop in self.corpus.pieces(done, step):
+                embeddings = self._embedded(corpus.texts(slice(start, stop)), start, stop)
+                counter.count(embeddings, corpus.order(np.arange(start, stop)))
+                bar.update(stop - start)
+                self.progress.save(name, stop, counter.result())
+                del corpus
         return counter.result()
 
-    def _embedded(self, start: int, stop: int) -> NDArray[np.float32]:
+    def _embedded(self, texts: list[str], start: int, stop: int) -> NDArray[np.float32]:
         """Embeddings of the rows from start to stop; each distinct text of the chunk is encoded once."""
-        texts = self.corpus.texts(slice(start, stop))
         known = self.questions.texts
         embeddings = self.kept.load(start, stop)
         width = self.questions.queries.shape[1]
@@ -149,6 +148,13 @@ class CorpusPass:
         known = np.array([self.questions.texts.get(text, -1) for text in texts])
         embeddings[known >= 0] = self.questions.relevant[known[known >= 0]]
         return embeddings
+
+
+def _fits(rows: int, ranking: Ranking, size: int, counter: RankCounter) -> bool:
+    """Whether counts on disk can be those of this counter and of a corpus of this size."""
+    fresh = counter.result()
+    names = ("above", "top_order", "top_scores")
+    return 0 <= rows <= size and all(getattr(ranking, name).shape == getattr(fresh, name).shape for name in names)
 
 
 def chunk_passages() -> int:
