@@ -51,6 +51,7 @@ def _evaluate_loaded() -> None:
         if predictions is None:  # our tasks are not registered: nothing here concerns us
             return evaluate(model, tasks, **options)
         from mteb_hybrid.embeddings import STORE
+        from mteb_hybrid.tasks.stale import evaluate_stale
 
         if isinstance(tasks, Iterator):  # is looked at more than once
             tasks = list(tasks)
@@ -58,6 +59,7 @@ def _evaluate_loaded() -> None:
             for task in predictions.our_tasks(tasks):
                 task.check()
         with STORE.run():
+            evaluate_stale(evaluate, model, tasks, **options)
             result = evaluate(model, tasks, **options)
             if options.get("prediction_folder") is not None:
                 predictions.complete_rank_tables(evaluate, model, tasks, result, **options)

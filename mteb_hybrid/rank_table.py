@@ -34,7 +34,7 @@ SCHEMA = pa.schema(
         pa.field("relevant_language", pa.list_(pa.string())),
         pa.field("relevant_grade", pa.list_(pa.float64())),
         pa.field("rank", pa.list_(pa.int64())),  # null: not retrieved, where `full_ranking` is false
-        pa.field("top_id", pa.list_(pa.string())),  # empty but for pooled subsets
+        pa.field("top_id", pa.list_(pa.string())),  # empty but for pooled subsets and where passages are unjudged
         pa.field("top_language", pa.list_(pa.string())),
         pa.field("top_score", pa.list_(pa.float64())),
     ]

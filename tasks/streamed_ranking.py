@@ -16,7 +16,7 @@ from mteb_hybrid.counted import merge_rankings
 from mteb_hybrid.fingerprint import model_fingerprint
 from mteb_hybrid.streaming.corpus import passage_of
 from mteb_hybrid.streaming.kept import KeptEmbeddings, keeps_embeddings
-from mteb_hybrid.streaming.progress import Progress
+from mteb_hybrid.streaming.progress import Progress, sweep
 from mteb_hybrid.tasks.ranked import TOP_K, RankedSubset
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ class StreamedRanker:
         from mteb_hybrid.streaming.passes import CorpusPass
 
         nameless = key["weights"] is None and key["revision"] is None
-        progress = Progress(None if nameless else cache_folder() / "passes" / digest)
+        passes = cache_folder() / "passes"
+        sweep(passes)
+        progress = Progress(None if nameless else passes / digest)
         questions = _anchored(questions, progress, embedder.describe)
         progress.describe(key)
         self._progress.append(progress)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import numpy as np
 import pytest
 
 from mteb_hybrid.counted import Ranking
-from mteb_hybrid.streaming.progress import Progress
+from mteb_hybrid.streaming.progress import Progress, sweep
 
 
 def counted(seed=0, pairs=7, queries=3, k=5) -> Ranking:
@@ -173,3 +174,15 @@ def test_the_key_is_readable_and_all_goes_at_once(tmp_path):
     progress.discard()
     assert not (tmp_path / "pass").exists()
     assert tmp_path.exists()
+
+
+def test_sweep_removes_what_nobody_went_on_with(tmp_path):
+    """Folders untouched for a month go; younger ones, and a root that is not there, are left alone."""
+    for name in ("old", "young"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "anchors.npz").write_bytes(b"")
+    month = time.time() - 31 * 24 * 3600
+    os.utime(tmp_path / "old", (month, month))
+    sweep(tmp_path)
+    sweep(tmp_path / "missing")
+    assert [path.name for path in tmp_path.iterdir()] == ["young"]

@@ -87,6 +87,15 @@ def test_every_passage_is_encoded_once_for_all_subsets(run, data):
     assert [text for text, n in documents.items() if n > 1] == ["1 2 3"]  # in each of the corpora
 
 
+def test_a_model_that_nothing_is_kept_for_is_encoded_once_too(run):
+    """Without a revision there is nothing on disk; within the run the counts of one pass still serve all subsets."""
+    model = CountingEncoder()
+    model.mteb_model_meta = model.mteb_model_meta.model_copy(update={"revision": None})
+    scores, _ = evaluate(model, Pooled())
+    assert model.seen == run[1].seen
+    assert scores == run[0]
+
+
 def test_interference_is_monolingual_minus_pooled(run):
     """What the other languages cost is the difference to the scores of a monolingual run, to 1e-12."""
     alone, _ = evaluate(CountingEncoder(), Monolingual())

@@ -167,7 +167,6 @@ def test_results_are_filed_under_the_translations(translations):
     assert MIRACLCrossLingual.metadata.revision == mteb.get_task("MIRACLRetrieval").metadata.revision
 
 
-@pytest.mark.xfail(strict=True, reason="MTEB asks a cached result for its revision only where subsets are missing")
 def test_cached_results_of_other_translations_are_not_served(translations, tmp_path):
     """A second run on other translations, with MTEB's cache, scores them instead of returning the first run's."""
     cache = mteb.ResultCache(tmp_path / "results")
