@@ -147,17 +147,22 @@ def results_meta(meta: ModelMeta, encode_kwargs: Any) -> ModelMeta:
 
 
 def text_loader(texts: Sequence[str], metadata: TaskMetadata, role: PromptType, batch_size: int) -> Any:
-    """The DataLoader that MTEB would hand to ``model.encode`` for these texts in this role."""
+    """The DataLoader that MTEB would hand to ``model.encode`` for these texts in this role.
+
+    Passages with a ``heading`` and a ``body`` (`mteb_hybrid.streaming.corpus.TitledText`) are handed out with both.
+    """
     from datasets import Dataset
     from mteb.types import PromptType
     from torch.utils.data import DataLoader
 
     columns = {"id": [str(i) for i in range(len(texts))], "text": list(texts)}
     if role is PromptType.document:
-        # what MTEB makes of passages without a title, in one go: it goes text by text, slower than a GPU encodes them
-        prepared: Any = Dataset.from_dict(
-            {**columns, "text": [text.strip() for text in texts], "body": columns["text"]}
-        )
+        # what MTEB makes of passages, in one go: it goes text by text, slower than a GPU encodes them
+        columns["body"] = [str(getattr(text, "body", text)) for text in texts]
+        columns["text"] = [text.strip() for text in texts]
+        if any(hasattr(text, "heading") for text in texts):
+            columns["title"] = [getattr(text, "heading", "") for text in texts]
+        prepared: Any = Dataset.from_dict(columns)
         return DataLoader(prepared, batch_size=batch_size)
     from mteb._create_dataloaders import create_dataloader
 

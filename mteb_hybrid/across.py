@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.errors import RankTableError
 from mteb_hybrid.metrics import (
     AskedLists,
     SingleTargetMap,
@@ -34,7 +35,7 @@ class AcrossLanguages:
     """The scores of one model on one pooled task that need all query languages.
 
     Attributes:
-        model: The model's name in MTEB.
+        model: The model's name in MTEB, and the experiment in brackets if it is one.
         revision: Its revision.
         task: Name of the task.
         split: Name of the split.
@@ -95,9 +96,17 @@ def across_languages(tables: Sequence[RankTable]) -> AcrossLanguages | None:
 
     Returns:
         None where the tables are not those of a pooled task, or a language of the pool has no table.
+
+    Raises:
+        RankTableError: Two tables of one query language, or tables of different data.
     """
     by_language = {table.info.query_language: table for table in tables}
     first = tables[0].info
+    if len(by_language) < len(tables) or len({table.info.dataset_revision for table in tables}) > 1:
+        raise RankTableError(
+            f"{first.task} of {first.variant}: the tables are of different runs or data, with "
+            f"{len(tables)} tables for {len(by_language)} query languages; name the prediction folder of one run"
+        )
     languages = tuple(first.pool)
     if len(languages) < 2 or set(by_language) != set(languages):
         return None
@@ -107,7 +116,7 @@ def across_languages(tables: Sequence[RankTable]) -> AcrossLanguages | None:
     asked = query_language_consistency(overlaps, pairs)
     consistency = {language: mean for language, values in asked.items() if (mean := values.mean()) is not None}
     return AcrossLanguages(
-        model=first.model,
+        model=first.variant,
         revision=first.revision,
         task=first.task,
         split=first.split,
@@ -119,11 +128,11 @@ def across_languages(tables: Sequence[RankTable]) -> AcrossLanguages | None:
 
 
 def group_tables(tables: Iterable[RankTable]) -> list[list[RankTable]]:
-    """Tables by model, revision, task and split."""
+    """Tables by model and experiment, revision, task and split."""
     groups: dict[tuple[str, ...], list[RankTable]] = defaultdict(list)
     for table in tables:
         info = table.info
-        groups[info.model, info.revision, info.task, info.split].append(table)
+        groups[info.variant, info.revision, info.task, info.split].append(table)
     return [groups[key] for key in sorted(groups)]
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 _SAMPLED = 256
 # settings of sentence-transformers that change embeddings and are no weights
-_SETTINGS = ("max_seq_length", "truncate_dim", "similarity_fn_name")
+_SETTINGS = ("max_seq_length", "truncate_dim", "similarity_fn_name", "prompts", "default_prompt_name")
+_TOKENIZER = ("model_max_length", "padding_side", "truncation_side", "do_lower_case")
+_LIBRARIES = ("sentence-transformers", "transformers", "torch")
 
 
 def model_fingerprint(model: object) -> str | None:
     """A digest of a model's weights and settings, the same in every process; 24 hex digits.
 
-    Of every parameter and buffer its name, shape and evenly spaced values: training moves all of them.
+    Of every parameter and buffer its name, shape and evenly spaced values: training moves all of them. Of every module
+    its type and, where sentence-transformers asks for it, its configuration (how it pools, say); of the tokenizer what
+    changes a text's tokens; and the versions of the libraries that encode.
 
     Returns:
         None for a model without torch parameters (an API, say): only its name and revision tell it from others.
@@ -34,7 +39,25 @@ def model_fingerprint(model: object) -> str | None:
             digest.update(_sample(tensor).tobytes())
     for setting in _SETTINGS:
         digest.update(f"\n{setting} {getattr(modules[0], setting, None)!r}".encode())
+    for name, module in modules[0].named_modules():
+        digest.update(f"\n{name} {type(module).__qualname__} {_configuration(module)}".encode())
+    tokenizer = getattr(modules[0], "tokenizer", None)
+    for setting in _TOKENIZER:
+        digest.update(f"\n{setting} {getattr(tokenizer, setting, None)!r}".encode())
+    for library in _LIBRARIES:
+        digest.update(f"\n{library} {version(library)}".encode())
     return digest.hexdigest()[:24]
+
+
+def _configuration(module: Any) -> str:
+    """The configuration of a module of sentence-transformers, and which adapter is at work."""
+    describe = getattr(module, "get_config_dict", None)
+    try:
+        configuration = describe() if callable(describe) else None
+    except Exception as error:  # noqa: BLE001 - other people's modules; one that cannot say tells nothing
+        configuration = type(error).__name__
+    active = getattr(module, "active_adapter", None)  # a LoRA layer's; a method elsewhere
+    return f"{configuration!r} {None if callable(active) else active!r} {getattr(module, '_disable_adapters', None)!r}"
 
 
 def _sample(tensor: Any) -> Any:

@@ -51,15 +51,12 @@ def _evaluate_loaded() -> None:
         if predictions is None:  # our tasks are not registered: nothing here concerns us
             return evaluate(model, tasks, **options)
         from mteb_hybrid.embeddings import STORE
-        from mteb_hybrid.tasks.stale import evaluate_stale
+        from mteb_hybrid.tasks.stale import prepare
 
         if isinstance(tasks, Iterator):  # is looked at more than once
             tasks = list(tasks)
-        if options.get("raise_error", True) and str(options.get("overwrite_strategy", "")) != "only-cache":
-            for task in predictions.our_tasks(tasks):
-                task.check()
+        prepare(evaluate, model, tasks, **options)
         with STORE.run():
-            evaluate_stale(evaluate, model, tasks, **options)
             result = evaluate(model, tasks, **options)
             if options.get("prediction_folder") is not None:
                 predictions.complete_rank_tables(evaluate, model, tasks, result, **options)

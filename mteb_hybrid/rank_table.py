@@ -58,6 +58,7 @@ class TableInfo:
         similarity: ``cosine``, ``dot`` or ``model`` (the model's own), or ``search`` for lists from MTEB's search.
         full_ranking: Whether every relevant passage was ranked; if not, ``depth`` passages per query were.
         depth: Length of the lists, where the ranking is not full.
+        experiment: MTEB's name for a variant of the model (another output precision, say); empty for the model itself.
         version: Version of this package.
     """
 
@@ -73,7 +74,13 @@ class TableInfo:
     similarity: str
     full_ranking: bool = True
     depth: int | None = None
+    experiment: str = ""
     version: str = field(default=__version__)
+
+    @property
+    def variant(self) -> str:
+        """The model's name, and the experiment in brackets if it is one."""
+        return f"{self.model} ({self.experiment})" if self.experiment else self.model
 
     @property
     def pool_size(self) -> int:

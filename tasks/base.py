@@ -33,6 +33,9 @@ class SubsetData(Protocol):
     def language_of(self, passage_id: str) -> int:
         """Language of a passage as a position in the pool's languages; KeyError for an unknown passage."""
 
+    def tie_key(self, passage_id: str) -> str:
+        """What decides among equal scores in a list, the larger first; no language is favoured by it."""
+
     def rank(self, embedder: Embedder) -> RankedSubset | None:
         """Exact ranks of the relevant passages; None if this encoder has to go through MTEB's search."""
 
@@ -52,6 +55,9 @@ class AbsTaskRankedRetrieval(AbsTaskRetrieval):
     @abstractmethod
     def _subset(self, data_split: Any, subset: str) -> SubsetData:
         """The questions, judgments and passages of a subset, from MTEB's data of it."""
+
+    def refresh(self) -> None:
+        """Before a run: look again where the data comes from, since the task may be older than the environment."""
 
     def check(self) -> None:
         """Find out before a run whether the data of the kept subsets can be had, as far as that costs little.
@@ -112,7 +118,9 @@ class AbsTaskRankedRetrieval(AbsTaskRetrieval):
                 **kwargs,
             )
             lists, self._lists = self._lists, {}
-            return dict(scores), rank_from_lists(lists, subset.data, subset.language_of, depth=self._top_k)
+            return dict(scores), rank_from_lists(
+                lists, subset.data, subset.language_of, depth=self._top_k, tie_key=subset.tie_key
+            )
         finally:
             self._top_k = depth
 

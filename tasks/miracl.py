@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
@@ -14,7 +15,7 @@ from mteb_hybrid.tasks import citations
 from mteb_hybrid.tasks.settings import Setting, Subset, eval_langs, subsets
 from mteb_hybrid.tasks.streamed import AbsTaskStreamedRetrieval
 from mteb_hybrid.translation.folder import TRANSLATIONS_VARIABLE, TranslationFolder
-from mteb_hybrid.translation.hub import resolve
+from mteb_hybrid.translation.hub import SCHEME, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,10 +91,11 @@ class _AbsTaskTranslated(AbsTaskStreamedRetrieval):
         location = os.environ.get(TRANSLATIONS_VARIABLE)
         if not location:
             return source
-        from dataclasses import replace
-
         try:
-            identity = TranslationFolder.open(resolve(location)).identity
+            if location.startswith(SCHEME):  # a pinned commit says it all, and nothing is fetched before a run
+                identity = location.rpartition("@")[2][:12]
+            else:
+                identity = TranslationFolder.open(resolve(location)).identity
         except TranslationError:  # said by `check`, when there is something to run
             return source
         return replace(source, revision=f"{source.revision}+translations-{identity}")

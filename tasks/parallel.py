@@ -90,6 +90,10 @@ class PoolSubset:
         """Language of a passage as a position in the pool's languages; KeyError for an unknown passage."""
         return self.pool.language_of(passage_id)
 
+    def tie_key(self, passage_id: str) -> str:
+        """The id, as in trec_eval: our ids are hashes."""
+        return passage_id
+
     def rank(self, embedder: Embedder) -> RankedSubset:
         """Exact ranks of the relevant passages."""
         from mteb_hybrid.tasks.dense import rank_dense  # torch waits until there is something to rank

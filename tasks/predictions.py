@@ -58,6 +58,7 @@ def save_rank_table(
         similarity=ranked.similarity,
         full_ranking=ranked.full,
         depth=ranked.depth,
+        experiment=meta.experiment_name or "",
     )
     best_first = np.lexsort((ranked.rank, data.pair_query))
     per_query = np.bincount(data.pair_query, minlength=len(data.query_ids))

@@ -127,7 +127,8 @@ class RankedSubset:
             retrieved stands where it would if the rest of the pool were in the worst order.
         own_rank: int64, shape (pairs,): its rank among the passages of its own language alone; None if not counted.
         retrieved: bool, shape (pairs,): whether the rank is known; all true for a full ranking.
-        depth: Length of the lists that the ranks come from; None for a full ranking.
+        depth: The most passages that the lists that the ranks come from can have; None for a full ranking.
+        lengths: int64, shape (queries,): the lengths that they have; None for a full ranking.
         top_id: object, shape (queries, k): ids of the best passages, None for none; k = 0 where not asked for.
         top_language: int64, shape (queries, k): their languages as positions in ``data.languages``, -1 for none.
         top_score: float64, shape (queries, k): their scores.
@@ -143,6 +144,7 @@ class RankedSubset:
     top_language: NDArray[np.int64]
     top_score: NDArray[np.float64]
     similarity: str
+    lengths: NDArray[np.int64] | None = None
 
     @property
     def full(self) -> bool:

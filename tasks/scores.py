@@ -23,11 +23,14 @@ def scores_of(ranked: RankedSubset) -> dict[str, float]:
     ``_at_k``; for pooled subsets the language-bias scores of docs/bias.md. Where a metric leaves queries out,
     ``<score>_left_out`` is their number. Where a model returns lists of k passages instead of a full ranking,
     ``not_retrieved`` is the share of relevant passages that are on no list: they count as ranked after everything else,
-    so ``map`` and ``mrr`` are lower bounds, and rank distance is called ``rank_distance_at_k``, takes rank k + 1 for
-    them and is a lower bound too.
+    so ``map`` and ``mrr`` are lower bounds, and rank distance is called ``rank_distance_at_k``, takes the rank after
+    the end of the list for them and is a lower bound too.
     """
     ranks = ranked.query_ranks()
     scores = _effectiveness(ranks)
+    unanswerable = int(np.count_nonzero(ranks.counts() == 0))
+    if unanswerable:
+        scores["map_left_out"] = float(unanswerable)
     if ranked.depth is not None:
         scores["not_retrieved"] = float(1 - ranked.retrieved.mean()) if len(ranked.retrieved) else 0.0
     values: dict[str, PerQuery] = {}
@@ -83,9 +86,12 @@ def _exposure(ranked: RankedSubset, ranks: QueryRanks) -> dict[str, PerQuery]:
 
 def _parallel(ranked: RankedSubset, ranks: QueryRanks) -> dict[str, PerQuery]:
     """What is defined only where the relevant passages are translations of each other."""
+    values: dict[str, PerQuery] = {}
+    if ranked.depth is not None:  # also where every relevant passage was retrieved, so that subsets compare
+        values[f"rank_distance_at_{ranked.depth}"] = metrics.rank_distance(ranks, ranked.lengths)
     if not ranked.full:
-        return {f"rank_distance_at_{ranked.depth}": metrics.rank_distance(ranks, ranked.depth)}
-    values = {
+        return values
+    values |= {
         "rank_distance": metrics.rank_distance(ranks),
         "rank_distance_normalized": metrics.rank_distance_normalized(ranks),
     }

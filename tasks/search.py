@@ -30,22 +30,30 @@ def full_candidates(model: Any, data: JudgedQueries, corpus: Any, given: Any) ->
         "first stage instead, load the task's data and set its top_ranked.",
         f"{len(data.query_ids) * data.pool_size:,}",
     )
-    return dict.fromkeys(data.query_ids, corpus[:]["id"])
+    ids = list(corpus.select_columns(["id"])["id"])
+    return {query_id: ids for query_id in data.query_ids}  # noqa: C420 - one list for all of them, on purpose
 
 
 def rank_from_lists(
-    lists: dict[str, dict[str, float]], data: JudgedQueries, language_of: Callable[[str], int], *, depth: int
+    lists: dict[str, dict[str, float]],
+    data: JudgedQueries,
+    language_of: Callable[[str], int],
+    *,
+    depth: int,
+    tie_key: Callable[[str], str] = str,
 ) -> RankedSubset:
     """Ranks of the relevant passages from lists of scored passages.
 
-    A list is read in trec_eval's order (score descending, then id descending). A relevant passage that is not on it is
-    placed as if the rest of the pool stood in the worst order: after every passage that is not relevant.
+    A list is read in trec_eval's order: score descending, then ``tie_key`` (the id) descending. A relevant passage that
+    is not on it is placed as if the rest of the pool stood in the worst order: after all passages that are not
+    relevant.
 
     Args:
         lists: Query id to passage id to score.
         data: What was asked.
         language_of: Passage id to the position of its language in ``data.languages``.
         depth: The most passages that a list can have.
+        tie_key: Passage id to what decides among equal scores; for ids that begin with their language not the id.
     """
     pool = data.pool_size
     k = min(TOP_K, depth) if data.pooled or not data.parallel else 0
@@ -53,9 +61,11 @@ def rank_from_lists(
     top_id = np.full((len(data.query_ids), k), None, dtype=object)
     top_language = np.full((len(data.query_ids), k), -1, dtype=np.int64)
     top_score = np.full((len(data.query_ids), k), -np.inf)
+    lengths = np.zeros(len(data.query_ids), dtype=np.int64)
     pairs_of = np.split(np.arange(len(rank)), np.searchsorted(data.pair_query, np.arange(1, len(data.query_ids))))
     for query, (query_id, pairs) in enumerate(zip(data.query_ids, pairs_of, strict=True)):
-        scored = sorted(lists.get(query_id, {}).items(), key=lambda item: (item[1], item[0]), reverse=True)
+        scored = sorted(lists.get(query_id, {}).items(), key=lambda item: (item[1], tie_key(item[0])), reverse=True)
+        lengths[query] = len(scored)
         place = {passage: position for position, (passage, _) in enumerate(scored, start=1)}
         for position, (passage, score) in enumerate(scored[:k]):
             top_id[query, position] = passage
@@ -72,6 +82,7 @@ def rank_from_lists(
         own_rank=None,
         retrieved=retrieved,
         depth=None if depth >= pool and bool(retrieved.all()) else depth,
+        lengths=lengths,
         top_id=top_id,
         top_language=top_language,
         top_score=top_score,

@@ -1,9 +1,10 @@
-"""Results in MTEB's cache that were made on other data than the task's: another folder, other translations."""
+"""What a run finds in MTEB's cache: results of other data are set aside, and what is missing is checked for first."""
 
 from __future__ import annotations
 
 import inspect
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import _mteb
@@ -11,27 +12,70 @@ from mteb_hybrid.tasks.predictions import our_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 
 logger = logging.getLogger(__name__)
 
 
-def evaluate_stale(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> None:
-    """Before a run: evaluate anew those of our tasks whose cached results are of another revision of the data.
+def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> None:
+    """Before a run: see that the data of what is to be evaluated can be had, and set results of other data aside.
 
-    MTEB asks a cached result for its revision only where subsets are missing, and would serve the others. This is for
-    its default strategy, ``only-missing``; who asks for another one gets what it says.
+    MTEB asks a cached result for the revision of its data only where subsets are missing, and would serve the others.
+    A result that is set aside stays beside the new one, under its revision, and comes back when its data does. This is
+    for MTEB's default strategy, ``only-missing``; who asks for another one gets what it says.
+
+    Args:
+        evaluate: `mteb.evaluate` itself.
+        model: The model of the run, as the user gave it.
+        tasks: The tasks of the run.
+        options: The run's options.
+
+    Raises:
+        MtebHybridError: The data of a task cannot be had.
     """
+    ours = list(our_tasks(tasks))
+    for task in ours:
+        task.refresh()
     strategy = options.get("overwrite_strategy", "only-missing")
+    strategy = str(getattr(strategy, "value", strategy))
     cache = options.get("cache", inspect.signature(evaluate).parameters["cache"].default)
-    if str(getattr(strategy, "value", strategy)) != "only-missing" or not hasattr(cache, "load_task_result"):
-        return
-    meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs"))
-    for task in our_tasks(tasks):
-        cached = cache.load_task_result(task.metadata.name, meta)
-        revision = task.metadata.revision
-        if cached is not None and cached.dataset_revision != revision:
-            logger.warning(
-                "%s: the cached results of %s are of data %s, this is %s: evaluating anew",
-                task.metadata.name, meta.name, cached.dataset_revision, revision,
-            )  # fmt: skip
-            evaluate(model, task, **{**options, "overwrite_strategy": "always"})
+    cached = strategy == "only-missing" and hasattr(cache, "load_task_result")
+    meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs")) if ours and cached else None
+    if options.get("raise_error", True) and strategy != "only-cache":
+        for task in ours:
+            if meta is None or not _is_complete(task, cache.load_task_result(task.metadata.name, meta)):
+                task.check()
+    if meta is not None:
+        for task in ours:
+            _set_aside(task, cache, meta)
+
+
+def _is_complete(task: AbsTaskRankedRetrieval, result: Any) -> bool:
+    """Whether a cached result has all that a task is to evaluate, on the same data."""
+    if result is None or result.dataset_revision != task.metadata.revision:
+        return False
+    return all(
+        {row["hf_subset"] for row in result.scores.get(split, ())} >= set(task.hf_subsets) for split in task.eval_splits
+    )
+
+
+def _set_aside(task: AbsTaskRankedRetrieval, cache: Any, meta: Any) -> None:
+    revision = task.metadata.revision
+    result = cache.load_task_result(task.metadata.name, meta)
+    path: Path = cache.get_task_result_path(task.metadata.name, meta)
+    if result is not None and result.dataset_revision != revision and path.is_file():
+        aside = _aside(path, result.dataset_revision)
+        logger.warning(
+            "%s: the cached results of %s are of data %s, this is %s; they are now in %s",
+            task.metadata.name, meta.name, result.dataset_revision, revision, aside,
+        )  # fmt: skip
+        path.replace(aside)
+    if not path.exists() and _aside(path, revision).is_file():
+        _aside(path, revision).replace(path)
+
+
+def _aside(path: Path, revision: str) -> Path:
+    """Where a result of other data waits; no name that MTEB would read."""
+    return path.with_name(f"{path.name}.{re.sub(r'[^A-Za-z0-9.+-]', '_', revision)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from datasets import Dataset, concatenate_datasets
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader, RetrievalSplitData
 
+from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.streaming.corpus import Corpus, reopened
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 from mteb_hybrid.tasks.ranked import JudgedQueries
@@ -32,10 +33,17 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
     hub: ClassVar[HubCollection]
     planned: ClassVar[dict[str, Subset]]
     _ranker: StreamedRanker | None = None
+    _made: dict[str, dict[str, Any]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._use_revision(self.source().path, self.source().revision)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """File results under the data that there is now, unless data is loaded."""
+        if not self.data_loaded:
+            source = self.source()
+            self._use_revision(source.path, source.revision)
 
     def source(self) -> HubSource:
         """Where the data is read from."""
@@ -91,6 +99,7 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
             for language, data in loaded.items()
         }
         self._ranker = StreamedRanker(corpora_by_language, {name: self._data(name, loaded) for name in kept})
+        self._made = {name: dict(self.dataset[name][self.eval_splits[0]]) for name in kept}
         self.data_loaded = True
 
     def unload_data(self) -> None:
@@ -134,8 +143,12 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
         )
 
     def _subset(self, data_split: Any, subset: str) -> StreamedSubset:
-        del data_split
         assert self._ranker is not None
+        if any(data_split[part] is not made for part, made in self._made[subset].items()):
+            raise CollectionError(
+                f"{self.metadata.name} {subset}: the task's dataset was changed after it was loaded, but its corpora "
+                "are streamed from where they lie. Put the changed data into a folder in the hub's layout instead"
+            )
         return StreamedSubset(self._ranker, subset)
 
     def _use_revision(self, path: str, revision: str) -> None:

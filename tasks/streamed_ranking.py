@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from mteb_hybrid.tasks.ranked import JudgedQueries
 
 logger = logging.getLogger(__name__)
-
-# relative difference beyond which embeddings of one text cannot come from one model
-_SAME_MODEL = 0.02
 
 
 def qualified(language: str, passage_id: str) -> str:
@@ -61,6 +58,10 @@ class StreamedSubset:
         if not self.data.pooled:
             return 0
         return {language: i for i, language in enumerate(self.data.languages)}[passage_id.partition(":")[0]]
+
+    def tie_key(self, passage_id: str) -> str:
+        """The id where all are of one language, else a hash of it: ids of a pool begin with their language."""
+        return hashlib.sha256(passage_id.encode()).hexdigest() if self.data.pooled else passage_id
 
     def rank(self, embedder: Embedder) -> RankedSubset | None:
         """Exact ranks of the relevant passages; None for a similarity that is neither cosine nor dot product."""
@@ -101,10 +102,12 @@ class StreamedRanker:
             )
             return None
         key = self._key(embedder, together, questions)
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:24]
-        if digest not in self._done:
-            self._done = {digest: self._count(embedder, together, questions, key, digest)}
-        return self._ranked(name, self._done[digest][name], questions.similarity)
+        digest = _digest(key)
+        # names and revisions may be shared by models, their embeddings are not
+        here = f"{digest} {questions.digest()}"
+        if here not in self._done:
+            self._done = {here: self._count(embedder, together, questions, key, digest)}
+        return self._ranked(name, self._done[here][name], questions.similarity)
 
     def discard(self) -> None:
         """Forget the counts, and remove what was kept on disk to go on from."""
@@ -172,7 +175,7 @@ class StreamedRanker:
             asked.update(np.ascontiguousarray(array).tobytes())
         return {
             "model": str(getattr(meta, "name", None)),
-            "revision": getattr(meta, "revision", None),
+            "revision": _known_revision(meta),
             "weights": model_fingerprint(embedder.model),
             "encoder": type(embedder.model).__qualname__,
             "prompts": [repr(embedder.key(role)) for role in PromptType],
@@ -199,7 +202,7 @@ class StreamedRanker:
         self._progress.append(progress)
         encoder = {field: key[field] for field in ("model", "revision", "weights", "encoder", "dimension")}
         encoder["prompt"] = repr(embedder.key(PromptType.document))
-        folder = hashlib.sha256(json.dumps(encoder, sort_keys=True, default=str).encode()).hexdigest()[:24]
+        folder = _digest(encoder)
         parts = []
         for language in self.subsets[names[0]].languages:
             corpus = self.corpora[language]
@@ -250,21 +253,26 @@ class StreamedRanker:
         )
 
 
+def _known_revision(meta: Any) -> str | None:
+    """A model's revision; None for what MTEB writes where it knows none."""
+    revision = getattr(meta, "revision", None)
+    return None if revision in (None, "", "None", "no_revision_available") else str(revision)
+
+
+def _digest(key: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
 def _anchored(questions: Questions, progress: Progress, describe: str) -> Questions:
     """The questions with the embeddings that an earlier run began to count with, if it did.
 
     Encoding them again gives the same but for the last bits, and counts taken with other bits do not add up.
     """
-    from dataclasses import replace
+    from mteb_hybrid.streaming.passes import same_model
 
     earlier = progress.load_anchors()
     if earlier is not None:
-        same = all(
-            before.shape == now.shape
-            and bool((np.linalg.norm(before - now, axis=1) <= _SAME_MODEL * np.linalg.norm(now, axis=1)).all())
-            for before, now in ((earlier["queries"], questions.queries), (earlier["relevant"], questions.relevant))
-        )
-        if same:
+        if same_model(earlier["queries"], questions.queries) and same_model(earlier["relevant"], questions.relevant):
             return replace(questions, queries=earlier["queries"], relevant=earlier["relevant"])
         logger.warning("%s embeds the questions differently from the run before: counting anew", describe)
     progress.discard()

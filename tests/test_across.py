@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 from mteb_hybrid import cli
 from mteb_hybrid.across import across_languages
 from mteb_hybrid.collections import miniqa_r
+from mteb_hybrid.errors import RankTableError
 from mteb_hybrid.metrics.ranks import QueryRanks
-from mteb_hybrid.rank_table import RankTable
+from mteb_hybrid.rank_table import RankTable, write_rank_table
 from mteb_hybrid.reporting import read_across
 
 TABLES = "predictions/test__encoder/1/MiniQARMultilingual"
@@ -180,10 +182,7 @@ def test_predictions_elsewhere(run, tmp_path):
 
 def test_no_consistency_where_questions_are_not_parallel(run):
     """Ids that are shared by chance, as MIRACL's, are not taken for one question."""
-    foreign = []
-    for table in tables(run):
-        info = type(table.info)(**{**{f: getattr(table.info, f) for f in table.info.__slots__}, "parallel": False})
-        foreign.append(RankTable(info, table.rows))
+    foreign = [RankTable(dataclasses.replace(table.info, parallel=False), table.rows) for table in tables(run)]
     assert across_languages(foreign).scores() == {}
 
 
@@ -195,3 +194,22 @@ def test_query_ranks_of_a_table_have_languages(run):
     names = list(table.info.pool)
     flat = [language for row in table.rows.column("relevant_language").to_pylist() for language in row]
     assert [names[i] for i in ranks.languages()] == flat
+
+
+def test_a_variant_of_a_model_is_another_row(run, tmp_path):
+    """Tables below experiments/ neither replace nor mix with those of the model itself."""
+    folder = tmp_path / TABLES
+    shutil.copytree(run / TABLES, folder)
+    variant = folder.parent / "experiments" / "output_dtypes_int8" / folder.name
+    for table in tables(run):
+        info = dataclasses.replace(table.info, experiment="output_dtypes_int8")
+        columns = {name: table.rows.column(name).combine_chunks() for name in table.rows.column_names}
+        write_rank_table(variant / f"test.{table.info.subset}.parquet", info, columns)
+    assert [one.model for one in read_across([tmp_path])] == ["test/encoder", "test/encoder (output_dtypes_int8)"]
+
+
+def test_tables_of_two_runs_are_not_mixed(run, tmp_path):
+    """Two tables of one query language: an error that says so, and no score made of both."""
+    shutil.copytree(run / "predictions", tmp_path / "other")
+    with pytest.raises(RankTableError, match="different runs"):
+        read_across([run, tmp_path])

@@ -17,6 +17,7 @@ from task_names import OURS
 from typer.testing import CliRunner
 
 from mteb_hybrid import _autoload, cli
+from mteb_hybrid.errors import ResultsError
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -224,6 +225,15 @@ class TestReport:
         assert models[0][1] == "1.0000"
         assert models[2][3] == "0.1250"
         assert models[2][7] == "7.0"
+
+    def test_results_of_different_data_are_not_averaged(self, tmp_path: Path) -> None:
+        """Two states of one task's data for one model: an error that names both revisions."""
+        write_result(tmp_path / "a", "MIRACLMonolingual", {"fi": {"map": 0.5}})
+        other = write_result(tmp_path / "b", "MIRACLMonolingual", {"te": {"map": 0.25}})
+        other.write_text(other.read_text(encoding="utf-8").replace('"d1"', '"d2"'), encoding="utf-8")
+        done = CliRunner().invoke(cli.app, ["report", str(tmp_path)])
+        assert isinstance(done.exception, ResultsError)
+        assert "revisions d1 and d2" in str(done.exception)
 
     def test_name_from_the_folders(self, results: Path) -> None:
         """Without model_meta.json the model's name is read from its folder."""

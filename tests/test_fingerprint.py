@@ -160,3 +160,21 @@ def test_odd_tensors_are_no_obstacle():
     assert before == model_fingerprint(Odd({"scale": 1.0}))
     odd.whole += 1
     assert model_fingerprint(odd) != before
+
+
+def test_how_a_model_pools_is_part_of_it(model):
+    """The same weights, another pooling: other embeddings, and another fingerprint."""
+    before = model_fingerprint(model)
+    pooling = model[1]
+    name = next(name for name in ("pooling_mode", "pooling_mode_mean_tokens") if hasattr(pooling, name))
+    setattr(pooling, name, "cls" if name == "pooling_mode" else False)
+    assert model_fingerprint(model) != before
+
+
+def test_prompts_and_tokenizer_are_part_of_it(model):
+    """What changes the tokens of a text changes the fingerprint."""
+    before = model_fingerprint(model)
+    model.default_prompt_name = "query"
+    prompted = model_fingerprint(model)
+    model.tokenizer.model_max_length = 7
+    assert len({before, prompted, model_fingerprint(model)}) == 3

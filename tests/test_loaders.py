@@ -9,6 +9,7 @@ from mteb._create_dataloaders import create_dataloader
 from mteb.types import PromptType
 
 from mteb_hybrid import _mteb
+from mteb_hybrid.streaming.corpus import TitledText
 
 TEXTS = ["  a passage", "another\n", "", "ein dritter \u00df", "four", " ", "seven"]
 
@@ -21,4 +22,17 @@ def test_batches_equal_mtebs(role, batch_size):
     dataset = Dataset.from_dict({"id": [str(i) for i in range(len(TEXTS))], "text": TEXTS})
     theirs = create_dataloader(dataset, task_metadata=metadata, prompt_type=role, batch_size=batch_size)
     ours = _mteb.text_loader(TEXTS, metadata, role, batch_size)
+    assert [dict(batch) for batch in ours] == [dict(batch) for batch in theirs]
+
+
+def test_batches_of_passages_with_titles_equal_mtebs():
+    """Title and body reach an encoder that reads them, as they would in MTEB; so does the joined text."""
+    metadata = mteb.get_task("MiniQARMonolingual").metadata
+    titles = ["a title", "", "another", "", "", "x", " y"]
+    columns = {"id": [str(i) for i in range(len(TEXTS))], "title": titles, "text": TEXTS}
+    theirs = create_dataloader(
+        Dataset.from_dict(columns), task_metadata=metadata, prompt_type=PromptType.document, batch_size=3
+    )
+    texts = [TitledText.of(title, text) for title, text in zip(titles, TEXTS, strict=True)]
+    ours = _mteb.text_loader(texts, metadata, PromptType.document, 3)
     assert [dict(batch) for batch in ours] == [dict(batch) for batch in theirs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from mteb_hybrid.errors import CollectionError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_READ = 1 << 16  # bytes at both ends of a file that tell it from others
+_LOADING = threading.RLock()  # the cache of `datasets` is one for all threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +91,39 @@ class HubSource:
             return
         import datasets
 
-        before = datasets.config.HF_DATASETS_CACHE
-        datasets.config.HF_DATASETS_CACHE = cache_folder() / "tables" / self.revision
-        try:
-            yield
-        finally:
-            datasets.config.HF_DATASETS_CACHE = before
+        with _LOADING:
+            before = datasets.config.HF_DATASETS_CACHE
+            datasets.config.HF_DATASETS_CACHE = cache_folder() / "tables" / f"{self.revision}-{_times(self.folder)}"
+            try:
+                yield
+            finally:
+                datasets.config.HF_DATASETS_CACHE = before
 
 
 def _digest(folder: Path) -> str:
-    """Names, sizes and times of a folder's files as 12 hex digits: another copy or another state is another source."""
-    digest = hashlib.sha256(str(folder.absolute()).encode("utf-8", "surrogateescape"))
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        state = path.stat()
-        digest.update(f"\n{path.relative_to(folder)} {state.st_size} {state.st_mtime_ns}".encode("utf-8", "replace"))
+    """Names, sizes, beginnings and ends of a folder's files as 12 hex digits; a copy elsewhere has the same.
+
+    Whole files may take minutes to read, and this is asked for whenever a task is made. The end of a Parquet file tells
+    the sizes and the extremes of all its columns.
+    """
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        size = path.stat().st_size
+        digest.update(f"\n{path.relative_to(folder)} {size} ".encode("utf-8", "replace"))
+        with path.open("rb") as file:
+            digest.update(file.read(_READ))
+            file.seek(max(0, size - _READ))
+            digest.update(file.read(_READ))
     return digest.hexdigest()[:12]
+
+
+def _times(folder: Path) -> str:
+    """When the files of a folder were last written, and where it lies, as 12 hex digits."""
+    digest = hashlib.sha256(str(folder.absolute()).encode("utf-8", "surrogateescape"))
+    for path in _files(folder):
+        digest.update(f"\n{path.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()[:12]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -15,7 +15,7 @@ CUTOFFS = (1, 3, 5, 10, 20, 100, 1000)
 
 
 def effectiveness(ranks: QueryRanks, cutoffs: tuple[int, ...] = CUTOFFS) -> dict[str, NDArray[np.float64]]:
-    """Scores per query; queries without relevant passages are left out, as MTEB leaves them out.
+    """Scores per query; queries without relevant passages are left out.
 
     ``map`` and ``mrr`` are over the full ranking (trec_eval's map and recip_rank). The others have a cut-off k:
     ``map_at_k`` (map_cut: divided by all relevant passages), ``ndcg_at_k`` (gain = grade, discount log2(rank + 1)),

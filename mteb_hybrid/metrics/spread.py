@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TOO_FEW = "fewer than two relevant passages"
 
 
-def rank_distance(ranks: QueryRanks, cutoff: int | None = None) -> PerQuery:
+def rank_distance(ranks: QueryRanks, cutoff: int | NDArray[np.int64] | None = None) -> PerQuery:
     """Rank of the lowest relevant passage minus rank of the highest one; lower is better.
 
     arXiv 2408.10536, section 4.1 and footnote 6, after Huang et al. (SIGIR 2023). For m relevant passages in a pool of
@@ -26,13 +26,15 @@ def rank_distance(ranks: QueryRanks, cutoff: int | None = None) -> PerQuery:
     Args:
         ranks: Ranks over the whole pool.
         cutoff: For rankings that are known to this depth only: ranks beyond it count as ``cutoff + 1``, and the result
-            is a lower bound of the distance.
+            is a lower bound of the distance. One for all queries, or int64, shape (queries,).
 
     Returns:
         Values in [m - 1, N - 1]; with a cut-off in [0, cutoff].
     """
     defined, first, last = _ends(ranks)
-    rank = ranks.rank if cutoff is None else np.minimum(ranks.rank, cutoff + 1)
+    rank = ranks.rank
+    if cutoff is not None:
+        rank = np.minimum(rank, np.broadcast_to(cutoff, (ranks.queries,))[ranks.query] + 1)
     distance = np.zeros(ranks.queries)
     distance[defined] = rank[last[defined]] - rank[first[defined]]
     return PerQuery.where(defined, distance, TOO_FEW)

@@ -56,6 +56,7 @@ BIAS = (
     ("rank_distance", "low", ",.1f"),
     ("rank_distance_median", "low", ",.1f"),
     ("rank_distance_normalized", "low", ".4f"),
+    ("rank_distance_at_1000", "low", ",.1f"),
     ("complete_at_20", "high", ".4f"),
     ("complete_at_100", "high", ".4f"),
     ("language_preference", "1/m", ".4f"),

@@ -27,13 +27,14 @@ _TASK = re.compile(rf"(?P<family>\w+?)(?P<setting>{'|'.join(SETTINGS)})(?P<data>
 
 @dataclass(frozen=True, slots=True)
 class SubsetScores:
-    """Scores of one subset of one task for one model."""
+    """Scores of one subset of one task for one model; ``data`` is the revision of the task's data."""
 
     model: str
     revision: str
     collection: str
     setting: str
     subset: str
+    data: str
     scores: dict[str, float]
 
 
@@ -96,11 +97,11 @@ def read_results(folder: Path) -> list[SubsetScores]:
         collection, family = task
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            by_split = content["scores"]
+            by_split, data = content["scores"], str(content.get("dataset_revision"))
             for row in next((by_split.get(split) for split in SPLITS if by_split.get(split)), []):
                 scores = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
                 if "map" in scores:  # other tasks of MTEB end in these words too, and have no full ranking
-                    found.append(SubsetScores(model, revision, collection, family, row["hf_subset"], scores))
+                    found.append(SubsetScores(model, revision, collection, family, row["hf_subset"], data, scores))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResultsError(
                 f"{path} is not a result of MTEB, or cut off: {error}. Remove it and run again"
@@ -117,11 +118,21 @@ def parse_task(name: str) -> tuple[str, str] | None:
 
 
 def summarise(scores: Iterable[SubsetScores], across: Iterable[AcrossLanguages] = ()) -> list[ModelSummary]:
-    """Group scores by collection and model, and add what takes all query languages at once."""
+    """Group scores by collection and model, and add what takes all query languages at once.
+
+    Raises:
+        ResultsError: Results of one model and task are of different data, such as two sets of translations.
+    """
+    data: dict[tuple[str, ...], str] = {}
     summaries: dict[tuple[str, str, str], ModelSummary] = {}
     for one in scores:
         key = (one.collection, one.model, one.revision)
         summary = summaries.setdefault(key, ModelSummary(one.model, one.revision, one.collection))
+        if data.setdefault((*key, one.setting), one.data) != one.data:
+            raise ResultsError(
+                f"the {one.setting} results of {one.model} on {one.collection} are of different data: revisions "
+                f"{data[*key, one.setting]} and {one.data}. Report them one folder at a time"
+            )
         summary.scores.setdefault(one.setting, {})[one.subset] = one.scores
     for pooled in across:
         task = parse_task(pooled.task)

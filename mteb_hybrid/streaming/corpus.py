@@ -29,6 +29,25 @@ _INVERSE = pow(_FACTOR, -1, 1 << _BITS)
 _HALF = np.uint64(_BITS // 2)
 
 
+class TitledText(str):
+    """A passage as most models read it, that also knows its parts, for those that read these.
+
+    Attributes:
+        heading: The title, empty if it has none.
+        body: The text without it.
+    """
+
+    heading: str
+    body: str
+
+    @classmethod
+    def of(cls, title: str, body: str) -> TitledText:
+        """Join title and body as MTEB does: a space between them, stripped."""
+        text = cls(f"{title} {body}".strip() if title else body.strip())
+        text.heading, text.body = title, body
+        return text
+
+
 @dataclass(frozen=True)
 class Corpus:
     """The passages of one language; nothing of their size is ever held in memory.
@@ -80,11 +99,15 @@ class Corpus:
     def texts(self, rows: slice | Sequence[int]) -> list[str]:
         """Texts of some passages as a model reads them: title, a space and text, stripped, as in MTEB."""
         columns = self.table[rows]
-        titles = columns.get("title") or [None] * len(columns["text"])
-        return [
-            f"{title} {text}".strip() if title else text.strip()
-            for title, text in zip(titles, columns["text"], strict=True)
-        ]
+        titles, bodies = columns.get("title"), columns["text"]
+        if any(body is None for body in bodies):
+            first = self.ids(rows if not isinstance(rows, slice) else range(*rows.indices(len(self))))[
+                bodies.index(None)
+            ]
+            raise CollectionError(f"{self._where}: passage {first!r} has no text")
+        if titles is None:
+            return [body.strip() for body in bodies]
+        return [TitledText.of(title or "", body) for title, body in zip(titles, bodies, strict=True)]
 
     def ids(self, rows: Sequence[int]) -> list[str]:
         """Ids of some passages."""

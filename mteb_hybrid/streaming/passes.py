@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 CHUNK_VARIABLE = "MTEB_HYBRID_CHUNK"
 DEFAULT_CHUNK = 10_000
+# relative difference beyond which embeddings of one text cannot come from one model
+_SAME_MODEL = 0.02
 
 
 class Encoder(Protocol):
@@ -61,6 +64,12 @@ class Questions:
     similarity: Similarity
     top_k: int
 
+    def digest(self) -> str:
+        """A digest of all embeddings, to the bit."""
+        digest = hashlib.sha256(self.queries.tobytes())
+        digest.update(self.relevant.tobytes())
+        return digest.hexdigest()[:12]
+
     def counter(self) -> RankCounter:
         """A counter for these questions."""
         return RankCounter(
@@ -88,6 +97,7 @@ class CorpusPass:
     progress: Progress
     kept: KeptEmbeddings
     describe: str
+    _seen: list[bool] = field(default_factory=list, repr=False)  # kept embeddings that turned out to be the encoder's
 
     def run(self) -> Ranking:
         """Passages of this corpus above each relevant passage, and the best of this corpus.
@@ -96,7 +106,8 @@ class CorpusPass:
             EmbeddingError: The encoder's output cannot be ranked; the message names the rows. What was finished stays.
         """
         counter = self.questions.counter()
-        name = f"{self.corpus.language}-{self.corpus.identity()}"
+        # with the embeddings' digest: counts that were taken with others, differing in a bit, do not add up with these
+        name = f"{self.corpus.language}-{self.corpus.identity()}-{self.questions.digest()}"
         done, size = 0, len(self.corpus)
         earlier = self.progress.load(name)
         if earlier is not None and _fits(*earlier, size, counter):
@@ -124,7 +135,7 @@ class CorpusPass:
         known = self.questions.texts
         embeddings = self.kept.load(start, stop)
         width = self.questions.queries.shape[1]
-        if embeddings is None or embeddings.shape[1] != width:
+        if embeddings is None or not self._are_ours(texts, embeddings):
             unknown = {text: row for row, text in enumerate(dict.fromkeys(text for text in texts if text not in known))}
             try:
                 encoded = self.encode(list(unknown)) if unknown else np.empty((0, width), dtype=np.float32)
@@ -143,11 +154,35 @@ class CorpusPass:
             return embeddings
         return self._with_relevant(texts, embeddings)
 
+    def _are_ours(self, texts: list[str], kept: NDArray[np.float32]) -> bool:
+        """Whether kept embeddings are this encoder's: seen on relevant passages among them, or on a first text."""
+        if kept.shape[1] != self.questions.queries.shape[1]:
+            return False
+        rows = [row for row, text in enumerate(texts) if text in self.questions.texts]
+        if not rows and self._seen:
+            return True
+        if rows:
+            expected = self.questions.relevant[[self.questions.texts[texts[row]] for row in rows]]
+        else:
+            rows, expected = [0], self.encode(texts[:1])
+        if same_model(kept[rows], expected):
+            self._seen.append(True)
+            return True
+        logger.warning("%s: the embeddings kept on disk are another model's; encoding anew", self.describe)
+        return False
+
     def _with_relevant(self, texts: list[str], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Every text of a relevant passage gets the embedding that the thresholds were taken with."""
         known = np.array([self.questions.texts.get(text, -1) for text in texts])
         embeddings[known >= 0] = self.questions.relevant[known[known >= 0]]
         return embeddings
+
+
+def same_model(before: NDArray[np.float32], now: NDArray[np.float32]) -> bool:
+    """Whether two matrices can be embeddings of the same texts by one model, but for rounding and batches."""
+    if before.shape != now.shape:
+        return False
+    return bool((np.linalg.norm(before - now, axis=1) <= _SAME_MODEL * np.linalg.norm(now, axis=1)).all())
 
 
 def _fits(rows: int, ranking: Ranking, size: int, counter: RankCounter) -> bool:

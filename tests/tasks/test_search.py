@@ -113,6 +113,28 @@ def test_ties_on_a_list_are_in_trec_evals_order():
     assert rank_from_lists(lists, data, pool.language_of, depth=3).rank.tolist() == [2]
 
 
+def test_ties_may_be_broken_by_something_else_than_the_id():
+    """Where ids begin with their language, something that favours none decides."""
+    split = {
+        "queries": columns(id=["q"], text=["?"]),
+        "corpus": columns(id=list("abc"), text=list("abc"), language=["x", "x", "x"]),
+        "relevant_docs": {"q": {"b": 1}},
+    }
+    pool, data = judged(split, pooled=True)
+    lists = {"q": {"a": 1.0, "b": 1.0, "c": 1.0}}
+    order = {"a": "3", "b": "2", "c": "1"}.get
+    ranked = rank_from_lists(lists, data, pool.language_of, depth=3, tie_key=order)
+    assert ranked.top_id.tolist() == [["a", "b", "c"]]
+
+
+def test_rank_distance_at_k_is_a_lower_bound_for_lists_shorter_than_k():
+    """Ten passages retrieved where 1,000 might be: a missing one stands at 11 or below, not at 1,001 or below."""
+    dense = scores(CountingEncoder(), "MiniQARMultilingual")
+    short = scores(ListSearch(depth=10), "MiniQARMultilingual")
+    assert 0 < short["rank_distance_at_1000"] <= 10
+    assert short["rank_distance_at_1000"] <= dense["rank_distance"]
+
+
 def test_a_cross_encoder_scores_the_whole_pool():
     """Without a first stage a cross-encoder ranks every passage, and nothing counts as not retrieved."""
     found = scores(WordCrossEncoder(), "MiniQARMonolingual")

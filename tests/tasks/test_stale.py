@@ -1,0 +1,157 @@
+"""What lies in MTEB's cache, and what the task's data is now: nothing of other data is served, mixed or lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import datasets
+import mteb
+import pytest
+from encoders import CountingEncoder, hashed_vector, named_meta
+from miracl_runs import Monolingual, Pooled, evaluate, write_data
+from miracl_standin import Sources, write_standin
+
+from mteb_hybrid.errors import CollectionError
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory):
+    """Two states of the data: other distractors."""
+    folder = tmp_path_factory.mktemp("copies")
+    write_data(folder / "one")
+    write_standin(
+        folder / "two" / "MIRACLRetrieval", ("fi", "sw", "te"), queries=10, distractors=60, sources=Sources.made_up()
+    )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def folders(copies, tmp_path, monkeypatch):
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(copies / "one"))
+    monkeypatch.setenv("MTEB_HYBRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return mteb.ResultCache(tmp_path / "results")
+
+
+def only(*subsets):
+    task = Monolingual()
+    task.hf_subsets = list(subsets)
+    return task
+
+
+def rows(result):
+    return {row["hf_subset"]: round(row["ndcg_at_10"], 6) for row in result.scores["dev"]}  # as MTEB's JSON has it
+
+
+def test_other_data_is_evaluated_and_what_was_there_comes_back(copies, cache, monkeypatch):
+    """Two subsets on one state, one on another: neither serves the other's scores, and both stay on disk."""
+    _, first = evaluate(CountingEncoder(), only("fi", "sw"), cache=cache)
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(copies / "two"))
+    _, second = evaluate(CountingEncoder(), only("sw"), cache=cache)
+    assert second.dataset_revision != first.dataset_revision
+    assert rows(second) == rows(evaluate(CountingEncoder(), only("sw"))[1])
+    assert rows(second)["sw"] != rows(first)["sw"]
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(copies / "one"))
+    idle = CountingEncoder()
+    _, again = evaluate(idle, only("fi", "sw"), cache=cache)
+    assert rows(again) == rows(first)
+    assert not idle.seen
+
+
+def test_a_moved_and_touched_folder_is_the_same_data(copies, cache, tmp_path, monkeypatch):
+    """Nothing is evaluated again for a copy elsewhere."""
+    evaluate(CountingEncoder(), only("fi"), cache=cache)
+    shutil.copytree(copies / "one", tmp_path / "elsewhere")
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "elsewhere"))
+    idle = CountingEncoder()
+    evaluate(idle, only("fi"), cache=cache)
+    assert not idle.seen
+
+
+def test_a_task_older_than_the_environment_is_filed_under_the_data_it_reads(copies, cache, monkeypatch):
+    """A task made before the variable was set, as a benchmark's are, does not mix two states under one revision."""
+    task = only("fi", "sw")
+    evaluate(CountingEncoder(), only("fi"), cache=cache)
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(copies / "two"))
+    _, result = evaluate(CountingEncoder(), task, cache=cache)
+    assert rows(result) == rows(evaluate(CountingEncoder(), only("fi", "sw"))[1])
+
+
+def test_cached_results_need_no_data(cache, tmp_path, monkeypatch):
+    """What is complete in the cache is served although the data cannot be had; what is missing stops before a run."""
+    revision = only("fi").metadata.revision
+    _, before = evaluate(CountingEncoder(), only("fi"), cache=cache)
+    monkeypatch.setattr(Monolingual, "check", lambda self: pytest.fail("asked for data"))
+    assert rows(evaluate(CountingEncoder(), only("fi"), cache=cache)[1]) == rows(before)
+    monkeypatch.undo()
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "nowhere"))
+    idle = CountingEncoder()
+    with pytest.raises(CollectionError, match="nowhere"):
+        evaluate(idle, only("fi"), cache=cache)
+    assert not idle.seen
+    (path,) = (tmp_path / "results").rglob("MIRACLMonolingualOfThree.json")
+    assert json.loads(path.read_text())["dataset_revision"] == revision
+
+
+def test_tasks_from_a_generator_are_all_evaluated(cache):
+    """Tasks are looked at before the run; an iterator is not used up by that."""
+    result = mteb.evaluate(
+        CountingEncoder(), (only(name) for name in ("fi", "te")), cache=None, show_progress_bar=False, co2_tracker=False
+    )
+    assert len(result.task_results) == 2
+
+
+class Shifted(CountingEncoder):
+    """Another model of the same name, without a revision, as MTEB makes its metadata for what it does not know."""
+
+    def __init__(self, salt):
+        super().__init__()
+        self.mteb_model_meta = named_meta("no_model_name/available", revision="no_revision_available")
+        self.salt = salt
+
+    def vector(self, text):
+        return hashed_vector(self.salt + text)
+
+
+def test_models_that_share_name_and_no_revision_share_nothing(tmp_path, monkeypatch):
+    """On a task that stays loaded, and with kept embeddings, a second model gets its own scores; nothing is on disk."""
+    monkeypatch.setenv("MTEB_HYBRID_KEEP_EMBEDDINGS", "1")
+    expected = [rows(evaluate(Shifted(salt), Pooled())[1]) for salt in "ab"]
+    task = Pooled()
+    task.load_data()
+    found = [rows(evaluate(Shifted(salt), task)[1]) for salt in "ab"]
+    assert found == expected
+    assert expected[0] != expected[1]
+    assert not (tmp_path / "cache" / "embeddings").exists()
+    assert not (tmp_path / "cache" / "passes").exists()
+
+
+def test_kept_embeddings_of_another_model_are_noticed(tmp_path, monkeypatch, caplog):
+    """Same name and revision, other vectors: encoded anew with a warning, and scored right."""
+    monkeypatch.setenv("MTEB_HYBRID_KEEP_EMBEDDINGS", "1")
+
+    class Named(Shifted):
+        def __init__(self, salt):
+            super().__init__(salt)
+            self.mteb_model_meta = named_meta("test/api")
+
+    evaluate(Named("a"), only("fi"))
+    kept = rows(evaluate(Named("b"), only("fi"))[1])
+    assert "another model's" in caplog.text
+    monkeypatch.delenv("MTEB_HYBRID_KEEP_EMBEDDINGS")
+    assert kept == rows(evaluate(Named("b"), only("fi"))[1])
+
+
+def test_a_changed_dataset_is_refused():
+    """Corpora are streamed from where they lie: who edits task.dataset is told, instead of getting the old scores."""
+    task = only("fi")
+    task.load_data()
+    split = task.dataset["fi"]["dev"]
+    split["corpus"] = split["corpus"].select(range(5))
+    with pytest.raises(CollectionError, match="changed after it was loaded"):
+        evaluate(CountingEncoder(), task)
