@@ -111,9 +111,8 @@ def across_languages(tables: Sequence[RankTable]) -> AcrossLanguages | None:
     if len(languages) < 2 or set(by_language) != set(languages):
         return None
     ordered = {language: by_language[language] for language in languages}
-    overlaps = _lists(ordered)
-    pairs = pairwise_consistency(overlaps)
-    asked = query_language_consistency(overlaps, pairs)
+    lists = asked_lists(ordered)
+    asked = query_language_consistency(lists, pairwise_consistency(lists))
     consistency = {language: mean for language, values in asked.items() if (mean := values.mean()) is not None}
     return AcrossLanguages(
         model=first.variant,
@@ -127,17 +126,12 @@ def across_languages(tables: Sequence[RankTable]) -> AcrossLanguages | None:
     )
 
 
-def group_tables(tables: Iterable[RankTable]) -> list[list[RankTable]]:
-    """Tables by model and experiment, revision, task and split."""
-    groups: dict[tuple[str, ...], list[RankTable]] = defaultdict(list)
-    for table in tables:
-        info = table.info
-        groups[info.variant, info.revision, info.task, info.split].append(table)
-    return [groups[key] for key in sorted(groups)]
+def asked_lists(tables: Mapping[str, RankTable]) -> dict[str, AskedLists]:
+    """The lists of tables by query language, with questions and passages as numbers that all of them share.
 
-
-def _lists(tables: Mapping[str, RankTable]) -> dict[str, AskedLists]:
-    """The tables' lists, with questions and passages as numbers that all of them share."""
+    Returns:
+        Language to lists; empty where questions are not parallel, whatever ids they share by chance.
+    """
     if not all(table.info.parallel for table in tables.values()):
         return {}
     questions, passages = _Numbers(), _Numbers()
@@ -149,6 +143,15 @@ def _lists(tables: Mapping[str, RankTable]) -> dict[str, AskedLists]:
         top[np.arange(top.shape[1]) < lengths[:, None]] = passages.of(column.flatten())
         lists[language] = AskedLists(questions.of(table.rows.column("query_id").combine_chunks()), top)
     return lists
+
+
+def group_tables(tables: Iterable[RankTable]) -> list[list[RankTable]]:
+    """Tables by model and experiment, revision, task and split."""
+    groups: dict[tuple[str, ...], list[RankTable]] = defaultdict(list)
+    for table in tables:
+        info = table.info
+        groups[info.variant, info.revision, info.task, info.split].append(table)
+    return [groups[key] for key in sorted(groups)]
 
 
 def _single_target(tables: Mapping[str, RankTable]) -> SingleTargetMap | None:
