@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mteb.abstasks.task_metadata import TaskMetadata
+from typing import TYPE_CHECKING
 
 from mteb_hybrid.collections import mlqa_r
-from mteb_hybrid.collections.lareqa import MLQA_R_FILES
 from mteb_hybrid.tasks.citations import LAREQA, MLQA
+from mteb_hybrid.tasks.lareqa import lareqa_metadata
 from mteb_hybrid.tasks.parallel import AbsTaskParallelRetrieval
-from mteb_hybrid.tasks.settings import Setting, eval_langs
+from mteb_hybrid.tasks.settings import Setting
+
+if TYPE_CHECKING:
+    from mteb.abstasks.task_metadata import TaskMetadata
 
 CITATION = LAREQA + MLQA
 
@@ -27,33 +28,20 @@ _SETTING_LINES = {
 }
 
 
-def _metadata(setting: Setting, **changes: Any) -> TaskMetadata:
-    return TaskMetadata(
-        name=f"MLQAR{setting.value}",
-        dataset={"path": "google-research-datasets/lareqa", "revision": MLQA_R_FILES.revision},
+def _metadata(setting: Setting) -> TaskMetadata:
+    return lareqa_metadata(
+        setting,
+        mlqa_r(),
+        family="MLQAR",
         description=(
             "Retrieval of the sentence that answers a question, from the sentences of the MLQA paragraphs. "
             f"{_SETTING_LINES[setting]} Paragraphs are taken from the Wikipedias of the languages and are aligned in "
-            "the sentence that answers; questions were translated by professional human translators. Scores are "
-            "over the full ranking."
+            "the sentence that answers; questions were translated by professional human translators."
         ),
-        reference="https://arxiv.org/abs/2004.05484",
-        type="Retrieval",
-        category="t2t",
-        modalities=["text"],
-        eval_splits=["test"],
-        eval_langs=eval_langs(setting, mlqa_r().languages),
-        main_score="map",
         date=("2019-01-01", "2020-04-10"),
-        domains=["Encyclopaedic", "Written"],
-        task_subtypes=["Question answering"],
         license="cc-by-nc-4.0",
-        annotations_creators="human-annotated",
-        dialect=[],
-        sample_creation="human-translated",
         bibtex_citation=CITATION,
         adapted_from=["MLQARetrieval"],
-        **changes,
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mteb.abstasks.task_metadata import TaskMetadata
+from typing import TYPE_CHECKING
 
 from mteb_hybrid.collections import xquad_r
-from mteb_hybrid.collections.lareqa import XQUAD_R_FILES
 from mteb_hybrid.tasks.citations import LAREQA, XQUAD
+from mteb_hybrid.tasks.lareqa import lareqa_metadata
 from mteb_hybrid.tasks.parallel import AbsTaskParallelRetrieval
-from mteb_hybrid.tasks.settings import Setting, eval_langs
+from mteb_hybrid.tasks.settings import Setting
+
+if TYPE_CHECKING:
+    from mteb.abstasks.task_metadata import TaskMetadata
 
 CITATION = LAREQA + XQUAD
 
@@ -27,32 +28,19 @@ _SETTING_LINES = {
 }
 
 
-def _metadata(setting: Setting, **changes: Any) -> TaskMetadata:
-    return TaskMetadata(
-        name=f"XQuADR{setting.value}",
-        dataset={"path": "google-research-datasets/lareqa", "revision": XQUAD_R_FILES.revision},
+def _metadata(setting: Setting) -> TaskMetadata:
+    return lareqa_metadata(
+        setting,
+        xquad_r(),
+        family="XQuADR",
         description=(
             "Retrieval of the sentence that answers a question, from the sentences of the XQuAD paragraphs. "
-            f"{_SETTING_LINES[setting]} The translations of XQuAD were made by professional human translators. Scores "
-            "are over the full ranking."
+            f"{_SETTING_LINES[setting]} The translations of XQuAD were made by professional human translators."
         ),
-        reference="https://arxiv.org/abs/2004.05484",
-        type="Retrieval",
-        category="t2t",
-        modalities=["text"],
-        eval_splits=["test"],
-        eval_langs=eval_langs(setting, xquad_r().languages),
-        main_score="map",
         date=("2016-01-01", "2020-04-10"),
-        domains=["Encyclopaedic", "Written"],
-        task_subtypes=["Question answering"],
         license="cc-by-sa-4.0",
-        annotations_creators="human-annotated",
-        dialect=[],
-        sample_creation="human-translated",
         bibtex_citation=CITATION,
         adapted_from=["XQuADRetrieval"],
-        **changes,
     )
 
 

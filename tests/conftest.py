@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from named_folders import named_folder
 
 from mteb_hybrid.embeddings import clear_embeddings
 
@@ -16,14 +16,6 @@ def _empty_store():
     clear_embeddings()
     yield
     clear_embeddings()
-
-
-def named_folder(variable: str, what: str) -> Path:
-    """The folder that an environment variable names; the test is skipped where it names none."""
-    folder = os.environ.get(variable)
-    if not folder:
-        pytest.skip(f"{variable} is not set: it names {what}")
-    return Path(folder)
 
 
 @pytest.fixture(scope="session")

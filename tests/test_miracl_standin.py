@@ -14,10 +14,10 @@ import datasets
 import mteb
 import numpy as np
 import pytest
-from conftest import named_folder
 from encoders import CountingEncoder
 from miracl_standin import LANGUAGES, Sources, write_standin, write_translations_by_hand
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
+from named_folders import named_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

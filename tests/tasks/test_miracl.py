@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import datasets
 import mteb
 import numpy as np
 import pytest
@@ -29,19 +28,7 @@ from mteb_hybrid.errors import CollectionError, EmbeddingError
 from mteb_hybrid.tasks import streamed
 from mteb_hybrid.tasks.miracl import MIRACLMonolingual
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folders(data, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("MTEB_HYBRID_DATA", str(data))
-        patched.setenv("MTEB_HYBRID_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patched.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))
-        yield
+pytestmark = pytest.mark.usefixtures("folders")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -22,19 +21,7 @@ from miracl_runs import (
     write_data,
 )
 
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folders(data, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("MTEB_HYBRID_DATA", str(data))
-        patched.setenv("MTEB_HYBRID_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patched.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))
-        yield
+pytestmark = pytest.mark.usefixtures("folders")
 
 
 @pytest.fixture(scope="module")

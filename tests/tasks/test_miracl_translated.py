@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 
-import datasets
 import mteb
 import pytest
 from encoders import CountingEncoder
@@ -20,6 +19,8 @@ from mteb_hybrid.translation.folder import TRANSLATIONS_VARIABLE, TranslationFol
 SUBSETS = [f"en-{language}" for language in LANGUAGES]
 NAME = "MIRACLCrossLingual"
 
+pytestmark = pytest.mark.usefixtures("folders")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -27,15 +28,6 @@ def data(tmp_path_factory):
     hard = folder / "MIRACLRetrievalHardNegatives"
     write_standin(hard, LANGUAGES, queries=6, distractors=8, sources=Sources.made_up())
     return folder
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folders(data, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("MTEB_HYBRID_DATA", str(data))
-        patched.setenv("MTEB_HYBRID_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patched.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))
-        yield
 
 
 @pytest.fixture

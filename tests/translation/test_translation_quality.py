@@ -6,7 +6,7 @@ import importlib.util
 from typing import Any
 
 import pytest
-from conftest import named_folder
+from named_folders import named_folder
 
 from mteb_hybrid.translation import quality
 from mteb_hybrid.translation.codes import MIRACL_LANGUAGES

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from conftest import named_folder
+from named_folders import named_folder
 from tiny_translators import MarkingTranslator
 
 from mteb_hybrid.errors import CollectionError, TranslationError

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import named_folder
+from named_folders import named_folder
 
 from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.translation.topics import REVISION, load_topics, read_topics
