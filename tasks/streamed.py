@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from datasets import Dataset, concatenate_datasets
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader, RetrievalSplitData
 
+from mteb_hybrid.collections.hub import HubSource
 from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.streaming.corpus import Corpus, reopened
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
@@ -17,7 +19,7 @@ from mteb_hybrid.tasks.streamed_ranking import StreamedRanker, StreamedSubset, q
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mteb_hybrid.collections.hub import HubCollection, HubSource
+    from mteb_hybrid.collections.hub import HubCollection
 
 
 class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
@@ -33,6 +35,7 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
     hub: ClassVar[HubCollection]
     planned: ClassVar[dict[str, Subset]]
     _ranker: StreamedRanker | None = None
+    _used_path: str = ""  # what this class put into the metadata
     _made: dict[str, dict[str, Any]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,8 +49,17 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
             self._use_revision(source.path, source.revision)
 
     def source(self) -> HubSource:
-        """Where the data is read from."""
-        return self.hub.source()
+        """Where the data is read from, at the revision that results are filed under."""
+        return self.data_source()
+
+    def data_source(self) -> HubSource:
+        """Where the data is read from: what the collection says, unless the task's metadata were given another path."""
+        path = self.metadata.dataset["path"]
+        if path in (self.hub.path, self._used_path):
+            return self.hub.source()
+        if Path(path).is_dir():
+            return HubSource.of_folder(Path(path))
+        return HubSource(path, self.metadata.dataset["revision"], None)
 
     def check(self) -> None:
         """See that a local folder, if one is named, is there.
@@ -67,7 +79,7 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
         if self.data_loaded:
             return
         self.check()
-        filed, source = self.source(), self.hub.source()  # the first may name more than the data, such as translations
+        filed, source = self.source(), self.data_source()  # the first may name more than the data, such as translations
         self._use_revision(filed.path, filed.revision)
         kept = {name: self.planned[name] for name in self.hf_subsets}
         named = dict.fromkeys(language for subset in kept.values() for language in subset.passage_languages)
@@ -153,7 +165,9 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
 
     def _use_revision(self, path: str, revision: str) -> None:
         """File results under the data that they come from, which is not always the pinned one."""
-        if self.metadata.dataset["revision"] != revision:
+        if (self.metadata.dataset["path"], self.metadata.dataset["revision"]) != (path, revision):
+            if self.metadata.dataset["path"] in (self.hub.path, self._used_path):  # else the user's own
+                self._used_path = path
             dataset = {**self.metadata.dataset, "path": path, "revision": revision}
             self.metadata = self.metadata.model_copy(update={"dataset": dataset})
 

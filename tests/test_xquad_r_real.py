@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import mteb
 import numpy as np
 import pytest
 import pytrec_eval
+from scipy.spatial.distance import jensenshannon
 
 from mteb_hybrid.collections import xquad_r
 from mteb_hybrid.metrics import CUTOFFS
@@ -39,32 +42,58 @@ def run(tmp_path_factory, request):
 
 
 def trec_scores(seen, query_language, passage_languages):
-    """Per-query scores of pytrec_eval, and the relevant passages' scores, from a plain float64 product."""
+    """Per-query scores of pytrec_eval, and means of bias by plain Python, from a plain float64 product."""
     collection = xquad_r()
     parts = {language: collection.load(language) for language in {query_language, *passage_languages}}
     asked = parts[query_language]
     queries = unit(np.stack([seen["query"][text] for text in asked.queries]))
-    ids, passages, judged = [], [], {}
+    ids, passages, judged, language_of = [], [], {}, {}
     for language in passage_languages:
         part = parts[language]
         names = collection.passage_ids(language, len(part.passages))
         for query_id, positions in zip(part.query_ids, part.relevant, strict=True):
             judged.setdefault(query_id, {}).update({names[position]: 1 for position in positions})
+        language_of.update(dict.fromkeys(names, language))
         ids += names
         passages += part.passages
     # MTEB strips passages before it hands them to a model
     matrix = np.round(queries @ unit(np.stack([seen["document"][text.strip()] for text in passages])).T, 12)
     measures = {f"{m}.{','.join(map(str, CUTOFFS))}" for m in OURS_TO_TREC.values()} | {"map", "recip_rank"}
     evaluator = pytrec_eval.RelevanceEvaluator(judged, measures)
-    found, distances = [], []
+    found, bias = [], []
     for query_id, row in zip(asked.query_ids, matrix, strict=True):
         # pytrec_eval keeps scores as float32: hand it integers in the order of the float64 scores, ties kept
         places = np.unique(row, return_inverse=True)[1]
         found.append(evaluator.evaluate({query_id: dict(zip(ids, places.tolist(), strict=True))})[query_id])
         order = sorted(range(len(ids)), key=lambda i: (places[i], ids[i]), reverse=True)
-        ranks = [rank for rank, i in enumerate(order, start=1) if ids[i] in judged[query_id]]
-        distances.append(max(ranks) - min(ranks))
-    return found, float(np.mean(distances))
+        listed = [language_of[ids[i]] for i in order]
+        relevant = [(rank, listed[rank - 1]) for rank, i in enumerate(order, start=1) if ids[i] in judged[query_id]]
+        bias.append(plain_bias(listed, relevant, query_language))
+    return found, {name: float(np.mean([one[name] for one in bias])) for name in bias[0]}
+
+
+def plain_bias(listed, relevant, own):
+    """Language bias of one question from the languages of its whole list and its relevant (rank, language) pairs."""
+    first, last, m, pool = relevant[0], relevant[-1], len(relevant), len(listed)
+    languages = sorted(set(listed))
+    exposure = dict.fromkeys(languages, 0.0)
+    for rank, language in enumerate(listed[:100], start=1):
+        exposure[language] += 1 / math.log2(max(rank, 2))
+    shown = [exposure[language] / sum(exposure.values()) for language in languages]
+    wanted = [sum(language == one for _, one in relevant) / m for language in languages]
+    distance = last[0] - first[0]
+    return {
+        "rank_distance": distance,
+        "rank_distance_normalized": (distance - (m - 1)) / max(1, pool - m),
+        "complete_at_20": last[0] <= 20,
+        "complete_at_100": last[0] <= 100,
+        "language_preference": first[1] == own,
+        "language_preference_excess": (first[1] == own) - 1 / m,
+        "query_language_share_at_10": listed[:10].count(own) / 10,
+        "query_language_share_at_100": listed[:100].count(own) / 100,
+        "query_language_share_excess_at_100": listed[:100].count(own) / 100 - listed.count(own) / pool,
+        "exposure_fairness_at_100": 1 - jensenshannon(shown, wanted, base=2) ** 2,
+    }
 
 
 def unit(vectors):
@@ -74,11 +103,11 @@ def unit(vectors):
 
 @pytest.mark.parametrize(("task", "subset"), [(task, subset) for task, subsets in RUNS.items() for subset in subsets])
 def test_scores_equal_pytrec_evals(run, task, subset):
-    """All scores of all three settings to 1e-9, in memory; rank distance too."""
+    """All scores of all three settings to 1e-9, in memory; language bias too."""
     scores, seen = run
     ours = scores[task][subset]
     languages = xquad_r().languages if task == "XQuADRMultilingual" else (subset.split("-")[-1],)
-    theirs, distance = trec_scores(seen, subset.split("-")[0], languages)
+    theirs, bias = trec_scores(seen, subset.split("-")[0], languages)
     assert ours["map"] == pytest.approx(np.mean([query["map"] for query in theirs]), abs=1e-9)
     assert ours["mrr"] == pytest.approx(np.mean([query["recip_rank"] for query in theirs]), abs=1e-9)
     for name, measure in OURS_TO_TREC.items():
@@ -86,7 +115,7 @@ def test_scores_equal_pytrec_evals(run, task, subset):
             expected = np.mean([query[f"{measure}_{k}"] for query in theirs])
             assert ours[f"{name}_at_{k}"] == pytest.approx(expected, abs=1e-9), (name, k)
     if task == "XQuADRMultilingual":
-        assert ours["rank_distance"] == pytest.approx(distance, abs=1e-9)
+        assert {name: ours[name] for name in bias} == pytest.approx(bias, abs=1e-9)
 
 
 def test_the_scores_are_those_of_a_real_encoder(run):

@@ -46,10 +46,7 @@ class HubCollection:
         Never raises: whether the folder is there is asked when it is read (`HubSource.check`).
         """
         folder = data_folder()
-        if folder is None:
-            return HubSource(self.path, self.revision, None)
-        local = folder / self.name
-        return HubSource(str(local), f"local-{_digest(local)}", local)
+        return HubSource(self.path, self.revision, None) if folder is None else HubSource.of_folder(folder / self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,11 @@ class HubSource:
     path: str
     revision: str
     folder: Path | None
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> HubSource:
+        """A folder, which need not be there yet."""
+        return cls(str(folder), f"local-{_digest(folder)}", folder)
 
     def check(self) -> None:
         """See that a folder is there.

@@ -155,3 +155,17 @@ def test_a_changed_dataset_is_refused():
     split["corpus"] = split["corpus"].select(range(5))
     with pytest.raises(CollectionError, match="changed after it was loaded"):
         evaluate(CountingEncoder(), task)
+
+
+def test_a_path_given_in_the_metadata_is_read(copies, monkeypatch):
+    """As with MTEB's own tasks: metadata.dataset["path"] may name a folder in the hub's layout."""
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(copies / "two"))
+    expected = rows(evaluate(CountingEncoder(), only("fi"))[1])
+    monkeypatch.delenv("MTEB_HYBRID_DATA")
+    task = only("fi")
+    path = str(copies / "two" / "MIRACLRetrieval")
+    task.metadata = task.metadata.model_copy(update={"dataset": task.metadata.dataset | {"path": path}})
+    _, result = evaluate(CountingEncoder(), task)
+    assert rows(result) == expected
+    assert result.dataset_revision.startswith("local-")
+    assert task.metadata.dataset["path"] == path
