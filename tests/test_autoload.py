@@ -334,6 +334,7 @@ class TestFinder:
         assert "MTEB_HYBRID_AUTOLOAD=0" in str(warning.message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["tasks", "tasks.base", "tasks.registry", "tasks.benchmarks", "models.char_ngram", "_mteb"]
 )

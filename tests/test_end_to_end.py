@@ -94,6 +94,7 @@ def test_report_reads_the_run(mini_run):
     assert f"{sum(pooled) / len(pooled):.4f}" in shown
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path, mini_run):
     """After kill -9 a second run computes what is missing, and ends with the scores of a run that was not killed."""
     arguments = ["run", "-t", "MiniQARCrossLingual", "-l", "deu", "eng", "-m", "mteb-hybrid/char-ngram",
@@ -143,17 +144,17 @@ def mark_finished_subsets(folder) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`load_results` is deprecated:DeprecationWarning", "ignore:.*Missing subsets")
 def test_real_collection_and_real_encoder(tmp_path, lareqa_data, encoder_directory, monkeypatch):
-    """`mteb run -m DIR`, which MTEB alone ends with NotImplementedError, on three languages of the real XQuAD-R."""
-    languages = {"de", "en", "zh"}
+    """`mteb run -m DIR`, which MTEB alone ends with NotImplementedError, on two languages of the real XQuAD-R."""
+    languages = {"th", "zh"}
     done = command(
-        tmp_path, "run", "-t", "XQuADRMonolingual", "-l", "deu", "eng", "zho", "-m", encoder_directory,
+        tmp_path, "run", "-t", "XQuADRMonolingual", "-l", "tha", "zho", "-m", encoder_directory,
         "--output-folder", "out", "--prediction-folder", "out/predictions",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found = scores(tmp_path / "out", "XQuADRMonolingual")
     assert set(found) == languages
     assert all(row["map"] > 0.6 for row in found.values())
-    assert len(list((tmp_path / "out" / "predictions").rglob("*.parquet"))) == 3
+    assert len(list((tmp_path / "out" / "predictions").rglob("*.parquet"))) == 2
     monkeypatch.setenv("MTEB_CACHE", str(tmp_path / "out"))
     (model,) = mteb.load_results(download_latest=False).model_results
     assert model.model_name == f"local/{encoder_directory.name}"
