@@ -144,17 +144,17 @@ def mark_finished_subsets(folder) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`load_results` is deprecated:DeprecationWarning", "ignore:.*Missing subsets")
 def test_real_collection_and_real_encoder(tmp_path, lareqa_data, encoder_directory, monkeypatch):
-    """`mteb run -m DIR`, which MTEB alone ends with NotImplementedError, on two languages of the real XQuAD-R."""
-    languages = {"th", "zh"}
+    """`mteb run -m DIR`, which MTEB alone ends with NotImplementedError, on one language of the real XQuAD-R."""
+    languages = {"th"}
     done = command(
-        tmp_path, "run", "-t", "XQuADRMonolingual", "-l", "tha", "zho", "-m", encoder_directory,
+        tmp_path, "run", "-t", "XQuADRMonolingual", "-l", "tha", "-m", encoder_directory,
         "--output-folder", "out", "--prediction-folder", "out/predictions",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     found = scores(tmp_path / "out", "XQuADRMonolingual")
     assert set(found) == languages
     assert all(row["map"] > 0.6 for row in found.values())
-    assert len(list((tmp_path / "out" / "predictions").rglob("*.parquet"))) == 2
+    assert len(list((tmp_path / "out" / "predictions").rglob("*.parquet"))) == 1
     monkeypatch.setenv("MTEB_CACHE", str(tmp_path / "out"))
     (model,) = mteb.load_results(download_latest=False).model_results
     assert model.model_name == f"local/{encoder_directory.name}"
