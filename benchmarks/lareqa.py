@@ -21,8 +21,8 @@ import torch
 
 from mteb_hybrid.reporting import ModelSummary, read_across, read_results, summarise
 from mteb_hybrid.reporting.columns import BIAS, PARALLEL
+from mteb_hybrid.reporting.summary import SETTINGS
 
-SETTINGS = ("Monolingual", "CrossLingual", "Multilingual")
 COLLECTIONS = {"XQuADR": "XQuAD-R", "MLQAR": "MLQA-R"}
 PER_LANGUAGE = (
     "rank_distance", "rank_distance_median", "complete_at_100", "language_preference_excess",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_hybrid.errors import EmbeddingError
+from mteb_hybrid.fingerprint import torch_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -222,13 +223,13 @@ def weights_state(model: object) -> Hashable:
     """
     import torch
 
-    modules = [part for part in (model, getattr(model, "model", None)) if isinstance(part, torch.nn.Module)]
-    if not modules:
+    module = torch_module(model)
+    if module is None:
         return None
     with torch.no_grad():
         tensors = [
             tensor
-            for tensor in (*modules[0].parameters(), *modules[0].buffers())
+            for tensor in (*module.parameters(), *module.buffers())
             if tensor.numel() and not tensor.is_meta and not tensor.is_sparse
         ]
         counters = tuple((tensor.data_ptr(), None if tensor.is_inference() else tensor._version) for tensor in tensors)  # noqa: SLF001

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 _SAMPLED = 256
 # settings of sentence-transformers that change embeddings and are no weights
 _SETTINGS = ("max_seq_length", "truncate_dim", "similarity_fn_name", "prompts", "default_prompt_name")
 _TOKENIZER = ("model_max_length", "padding_side", "truncation_side", "do_lower_case")
 _LIBRARIES = ("sentence-transformers", "transformers", "torch")
+
+
+def torch_module(model: object) -> torch.nn.Module | None:
+    """The torch module that encodes: the model itself, or what MTEB's wrapper holds; None if there is none."""
+    import torch
+
+    parts = (model, getattr(model, "model", None))
+    return next((part for part in parts if isinstance(part, torch.nn.Module)), None)
 
 
 def model_fingerprint(model: object) -> str | None:
@@ -27,21 +38,21 @@ def model_fingerprint(model: object) -> str | None:
     """
     import torch
 
-    modules = [part for part in (model, getattr(model, "model", None)) if isinstance(part, torch.nn.Module)]
-    if not modules:
+    module = torch_module(model)
+    if module is None:
         return None
     digest = hashlib.sha256()
     with torch.no_grad():
-        for name, tensor in sorted(modules[0].state_dict().items()):
+        for name, tensor in sorted(module.state_dict().items()):
             if not isinstance(tensor, torch.Tensor):  # extra state of a module, which may be anything
                 continue
             digest.update(f"\n{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
             digest.update(_sample(tensor).tobytes())
     for setting in _SETTINGS:
-        digest.update(f"\n{setting} {getattr(modules[0], setting, None)!r}".encode())
-    for name, module in modules[0].named_modules():
-        digest.update(f"\n{name} {type(module).__qualname__} {_configuration(module)}".encode())
-    tokenizer = getattr(modules[0], "tokenizer", None)
+        digest.update(f"\n{setting} {getattr(module, setting, None)!r}".encode())
+    for name, part in module.named_modules():
+        digest.update(f"\n{name} {type(part).__qualname__} {_configuration(part)}".encode())
+    tokenizer = getattr(module, "tokenizer", None)
     for setting in _TOKENIZER:
         digest.update(f"\n{setting} {getattr(tokenizer, setting, None)!r}".encode())
     for library in _LIBRARIES:

@@ -43,13 +43,14 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
     cache = options.get("cache", inspect.signature(evaluate).parameters["cache"].default)
     cached = strategy == "only-missing" and hasattr(cache, "load_task_result")
     meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs")) if ours and cached else None
+    results = [None if meta is None else cache.load_task_result(task.metadata.name, meta) for task in ours]
     if options.get("raise_error", True) and strategy != "only-cache":
-        for task in ours:
-            if meta is None or not _is_complete(task, cache.load_task_result(task.metadata.name, meta)):
+        for task, result in zip(ours, results, strict=True):
+            if not _is_complete(task, result):
                 task.check()
     if meta is not None:
-        for task in ours:
-            _set_aside(task, cache, meta)
+        for task, result in zip(ours, results, strict=True):
+            _set_aside(task, result, cache.get_task_result_path(task.metadata.name, meta), str(meta.name))
 
 
 def _is_complete(task: AbsTaskRankedRetrieval, result: Any) -> bool:
@@ -61,15 +62,13 @@ def _is_complete(task: AbsTaskRankedRetrieval, result: Any) -> bool:
     )
 
 
-def _set_aside(task: AbsTaskRankedRetrieval, cache: Any, meta: Any) -> None:
+def _set_aside(task: AbsTaskRankedRetrieval, result: Any, path: Path, model: str) -> None:
     revision = task.metadata.revision
-    result = cache.load_task_result(task.metadata.name, meta)
-    path: Path = cache.get_task_result_path(task.metadata.name, meta)
     if result is not None and result.dataset_revision != revision and path.is_file():
         aside = _aside(path, result.dataset_revision)
         logger.warning(
             "%s: the cached results of %s are of data %s, this is %s; they are now in %s",
-            task.metadata.name, meta.name, result.dataset_revision, revision, aside,
+            task.metadata.name, model, result.dataset_revision, revision, aside,
         )  # fmt: skip
         path.replace(aside)
     if not path.exists() and _aside(path, revision).is_file():

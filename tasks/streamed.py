@@ -14,7 +14,7 @@ from mteb_hybrid.streaming.corpus import Corpus, reopened
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 from mteb_hybrid.tasks.ranked import JudgedQueries
 from mteb_hybrid.tasks.settings import Setting, Subset
-from mteb_hybrid.tasks.streamed_ranking import StreamedRanker, StreamedSubset, qualified
+from mteb_hybrid.tasks.streamed_ranking import StreamedRanker, StreamedSubset, pool_position, qualified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,10 +144,9 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
         subset = self.planned[name]
         split = self.dataset[name][self.eval_splits[0]]
         pooled = self.setting is Setting.MULTILINGUAL
-        position = {language: number for number, language in enumerate(subset.passage_languages)}
         return JudgedQueries.of(
             split,
-            lambda passage: position[passage.partition(":")[0]] if pooled else 0,
+            lambda passage: pool_position(passage, subset.passage_languages) if pooled else 0,
             query_language=subset.query_language,
             pool={language: len(loaded[language]["corpus"]) for language in subset.passage_languages},
             pooled=pooled,

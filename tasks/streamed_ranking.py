@@ -36,6 +36,14 @@ def qualified(language: str, passage_id: str) -> str:
     return f"{language}:{passage_id}"
 
 
+def pool_position(passage_id: str, languages: tuple[str, ...]) -> int:
+    """Position of a qualified passage's language; KeyError for a language that the pool does not have."""
+    language = passage_id.partition(":")[0]
+    if language not in languages:
+        raise KeyError(language)
+    return languages.index(language)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamedSubset:
     """A subset whose corpora are streamed.
@@ -55,9 +63,7 @@ class StreamedSubset:
 
     def language_of(self, passage_id: str) -> int:
         """Language of a passage as a position in the pool's languages; KeyError for an unknown language."""
-        if not self.data.pooled:
-            return 0
-        return {language: i for i, language in enumerate(self.data.languages)}[passage_id.partition(":")[0]]
+        return pool_position(passage_id, self.data.languages) if self.data.pooled else 0
 
     def tie_key(self, passage_id: str) -> str:
         """The id where all are of one language, else a hash of it: ids of a pool begin with their language."""
@@ -128,9 +134,9 @@ class StreamedRanker:
         pair_text, pair_order = [], []
         for one in data:
             for language, passage in self._relevant(one):
-                row, text = self._known[language][passage]
+                order, text = self._known[language][passage]
                 pair_text.append(texts.setdefault(text, len(texts)))
-                pair_order.append(int(self.corpora[language].order(np.array([row]))[0]))
+                pair_order.append(order)
         queries = embedder.embed([query for one in data for query in one.queries], PromptType.query)
         relevant = embedder.embed(list(texts), PromptType.document)
         check_dimensions(embedder, data[0], queries.shape[1], relevant.shape[1])
@@ -151,7 +157,7 @@ class StreamedRanker:
         )
 
     def _relevant(self, data: JudgedQueries) -> list[tuple[str, str]]:
-        """Corpus and id of each relevant pair's passage, whose rows and texts are in ``_known`` from now on."""
+        """Corpus and id of each relevant pair's passage, whose positions and texts are in ``_known`` from now on."""
         passages = data.pair_id.tolist()
         pairs = [
             (data.languages[position], passage.partition(":")[2] if data.pooled else passage)
@@ -161,9 +167,10 @@ class StreamedRanker:
             known = self._known.setdefault(language, {})
             unknown = {passage for own, passage in pairs if own == language} - known.keys()
             if unknown:
-                rows = corpus.find(unknown)
-                texts = corpus.texts(list(rows.values()))
-                known.update({passage: (row, text) for (passage, row), text in zip(rows.items(), texts, strict=True)})
+                found = corpus.find(unknown)
+                rows = list(found.values())
+                orders, texts = corpus.order(np.array(rows, dtype=np.int64)).tolist(), corpus.texts(rows)
+                known.update(zip(found, zip(orders, texts, strict=True), strict=True))
         return pairs
 
     def _key(self, embedder: Embedder, names: list[str], questions: Questions) -> dict[str, Any]:
@@ -203,10 +210,10 @@ class StreamedRanker:
         encoder = {field: key[field] for field in ("model", "revision", "weights", "encoder", "dimension")}
         encoder["prompt"] = repr(embedder.key(PromptType.document))
         folder = _digest(encoder)
+        keep = keeps_embeddings() and not nameless
         parts = []
         for language in self.subsets[names[0]].languages:
             corpus = self.corpora[language]
-            keep = keeps_embeddings() and not nameless
             kept = cache_folder() / "embeddings" / folder / f"{language}-{corpus.identity()}" if keep else None
             one = CorpusPass(
                 corpus=corpus,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mteb_hybrid.metrics.per_query import PerQuery
+from mteb_hybrid.metrics.per_query import PerQuery, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,11 +88,11 @@ def pairwise_consistency(lists: Mapping[str, AskedLists]) -> dict[tuple[str, str
         shared, in_x, in_y = np.intersect1d(lists[x].question, lists[y].question, return_indices=True)
         overlap = rank_biased_overlap(lists[x].top[in_x], lists[y].top[in_y])
         answered = (lists[x].top[in_x] >= 0).any(axis=1) | (lists[y].top[in_y] >= 0).any(axis=1)
-        missing = len(lists[x].question) + len(lists[y].question) - 2 * len(shared)
-        empty = int(len(shared) - np.count_nonzero(answered))
-        left_out = {"asked in one of the two languages only": missing} if missing else {}
-        left_out |= {"nothing was retrieved in either language": empty} if empty else {}
-        pairs[x, y] = PerQuery(shared[answered].astype(np.int64), overlap[answered], left_out)
+        left_out = {
+            "asked in one of the two languages only": len(lists[x].question) + len(lists[y].question) - 2 * len(shared),
+            "nothing was retrieved in either language": int(np.count_nonzero(~answered)),
+        }
+        pairs[x, y] = PerQuery(shared[answered].astype(np.int64), overlap[answered], reasons(left_out))
     return pairs
 
 
@@ -117,5 +117,5 @@ def query_language_consistency(
         question, position = np.unique(found, return_inverse=True)
         mean = np.bincount(position, weights=values) / np.maximum(np.bincount(position), 1)
         alone = len(asked.question) - len(question)
-        result[language] = PerQuery(question, mean, {_ALONE: alone} if alone else {})
+        result[language] = PerQuery(question, mean, reasons({_ALONE: alone}))
     return result

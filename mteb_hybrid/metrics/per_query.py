@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
@@ -34,9 +36,8 @@ class PerQuery:
             value: float64, shape (queries,); what stands at the others is ignored.
             reason: Why the others are left out.
         """
-        missing = int(len(defined) - np.count_nonzero(defined))
         kept = np.flatnonzero(defined).astype(np.int64)
-        return cls(kept, np.asarray(value, dtype=np.float64)[kept], {reason: missing} if missing else {})
+        return cls(kept, np.asarray(value, dtype=np.float64)[kept], reasons({reason: len(defined) - len(kept)}))
 
     def __len__(self) -> int:
         return len(self.value)
@@ -52,3 +53,8 @@ class PerQuery:
     def median(self) -> float | None:
         """Median over the queries that have a value; None if there are none."""
         return float(np.median(self.value)) if len(self.value) else None
+
+
+def reasons(counts: Mapping[str, int | np.integer]) -> dict[str, int]:
+    """What `PerQuery.left_out` holds: reasons and how many queries each concerns, without those that concern none."""
+    return {reason: int(count) for reason, count in counts.items() if count}

@@ -81,7 +81,9 @@ def single_target_average_precision(ranks: QueryRanks, target: int) -> PerQuery:
     """
     hit = (ranks.languages() == target).astype(np.float64)
     counts = ranks.counts()
-    before = hit.cumsum() - np.repeat((hit.cumsum() - hit)[(counts.cumsum() - counts)[counts > 0]], counts[counts > 0])
+    running = hit.cumsum()
+    some = counts > 0
+    before = running - np.repeat((running - hit)[(counts.cumsum() - counts)[some]], counts[some])
     removed = ranks.place() - before  # relevant passages of other languages at or above
     precision = hit * before / (ranks.rank - removed).clip(1)
     hits = ranks.sum_by_query(hit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mteb_hybrid.metrics.per_query import PerQuery
+from mteb_hybrid.metrics.per_query import PerQuery, reasons
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,8 +53,7 @@ def rank_distance_normalized(ranks: QueryRanks) -> PerQuery:
     counts = ranks.counts()[distance.query]
     room = ranks.pool_size - counts
     free = room > 0
-    whole = int(np.count_nonzero(~free))
-    left_out = distance.left_out | ({"the whole pool is relevant": whole} if whole else {})
+    left_out = distance.left_out | reasons({"the whole pool is relevant": np.count_nonzero(~free)})
     value = (distance.value[free] - (counts[free] - 1)) / room[free]
     return PerQuery(distance.query[free], value, left_out)
 
@@ -70,15 +69,12 @@ def complete_at_k(ranks: QueryRanks, k: int) -> PerQuery:
     several, _, last = _ends(ranks)
     counts = ranks.counts()
     possible = several & (counts <= k)
-    value = np.zeros(ranks.queries)
-    value[possible] = ranks.rank[last[possible]] <= k
-    result = PerQuery.where(possible, value, TOO_FEW)
-    too_many = int(np.count_nonzero(several & (counts > k)))
-    if not too_many:
-        return result
-    too_few = int(np.count_nonzero(~several))
-    left_out = {TOO_FEW: too_few} if too_few else {}
-    return PerQuery(result.query, result.value, left_out | {f"more than {k} relevant passages": too_many})
+    left_out = {
+        TOO_FEW: np.count_nonzero(~several),
+        f"more than {k} relevant passages": np.count_nonzero(several & ~possible),
+    }
+    complete = ranks.rank[last[possible]] <= k
+    return PerQuery(np.flatnonzero(possible).astype(np.int64), complete.astype(np.float64), reasons(left_out))
 
 
 def _ends(ranks: QueryRanks) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:

@@ -78,7 +78,7 @@ class Questions:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass
 class CorpusPass:
     """Counts one corpus for some questions, going on where an earlier run was killed.
 
@@ -97,7 +97,7 @@ class CorpusPass:
     progress: Progress
     kept: KeptEmbeddings
     describe: str
-    _seen: list[bool] = field(default_factory=list, repr=False)  # kept embeddings that turned out to be the encoder's
+    _trusted: bool = field(default=False, repr=False)  # kept embeddings have turned out to be the encoder's
 
     def run(self) -> Ranking:
         """Passages of this corpus above each relevant passage, and the best of this corpus.
@@ -131,42 +131,45 @@ class CorpusPass:
         return counter.result()
 
     def _embedded(self, texts: list[str], start: int, stop: int) -> NDArray[np.float32]:
-        """Embeddings of the rows from start to stop; each distinct text of the chunk is encoded once."""
-        known = self.questions.texts
-        embeddings = self.kept.load(start, stop)
-        width = self.questions.queries.shape[1]
-        if embeddings is None or not self._are_ours(texts, embeddings):
-            unknown = {text: row for row, text in enumerate(dict.fromkeys(text for text in texts if text not in known))}
-            try:
-                encoded = self.encode(list(unknown)) if unknown else np.empty((0, width), dtype=np.float32)
-            except EmbeddingError as error:
-                raise EmbeddingError(f"passages {start:,} to {stop:,} of {self.corpus.language}: {error}") from error
-            if encoded.shape[1] != width:
-                raise EmbeddingError(
-                    f"{self.describe} returned passages of dimension {encoded.shape[1]} for rows {start:,} to {stop:,} "
-                    f"of {self.corpus.language}, its queries have {width}"
-                )
-            embeddings = np.empty((len(texts), width), dtype=np.float32)
-            new = np.array([unknown.get(text, -1) for text in texts])
-            embeddings[new >= 0] = encoded[new[new >= 0]]
-            embeddings = self._with_relevant(texts, embeddings)
-            self.kept.save(start, stop, embeddings)
-            return embeddings
-        return self._with_relevant(texts, embeddings)
+        """Embeddings of the rows from start to stop, from disk if they were kept."""
+        kept = self.kept.load(start, stop)
+        if kept is not None and self._are_ours(texts, kept):
+            return self._with_relevant(texts, kept)
+        embeddings = self._with_relevant(texts, self._encoded(texts, start, stop))
+        self.kept.save(start, stop, embeddings)
+        return embeddings
+
+    def _encoded(self, texts: list[str], start: int, stop: int) -> NDArray[np.float32]:
+        """Embeddings of the rows from start to stop; each distinct text is encoded once, relevant passages are not."""
+        known, width = self.questions.texts, self.questions.queries.shape[1]
+        unknown = {text: row for row, text in enumerate(dict.fromkeys(text for text in texts if text not in known))}
+        try:
+            encoded = self.encode(list(unknown)) if unknown else np.empty((0, width), dtype=np.float32)
+        except EmbeddingError as error:
+            raise EmbeddingError(f"passages {start:,} to {stop:,} of {self.corpus.language}: {error}") from error
+        if encoded.shape[1] != width:
+            raise EmbeddingError(
+                f"{self.describe} returned passages of dimension {encoded.shape[1]} for rows {start:,} to {stop:,} "
+                f"of {self.corpus.language}, its queries have {width}"
+            )
+        embeddings = np.empty((len(texts), width), dtype=np.float32)
+        new = np.array([unknown.get(text, -1) for text in texts])
+        embeddings[new >= 0] = encoded[new[new >= 0]]
+        return embeddings
 
     def _are_ours(self, texts: list[str], kept: NDArray[np.float32]) -> bool:
         """Whether kept embeddings are this encoder's: seen on relevant passages among them, or on a first text."""
         if kept.shape[1] != self.questions.queries.shape[1]:
             return False
         rows = [row for row, text in enumerate(texts) if text in self.questions.texts]
-        if not rows and self._seen:
+        if not rows and self._trusted:
             return True
         if rows:
             expected = self.questions.relevant[[self.questions.texts[texts[row]] for row in rows]]
         else:
             rows, expected = [0], self.encode(texts[:1])
         if same_model(kept[rows], expected):
-            self._seen.append(True)
+            self._trusted = True
             return True
         logger.warning("%s: the embeddings kept on disk are another model's; encoding anew", self.describe)
         return False
