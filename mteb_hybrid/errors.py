@@ -42,6 +42,14 @@ class ResultsError(MtebHybridError, ValueError):
     """A results folder holds nothing that can be read; the message names the folder."""
 
 
+class TrainingDataError(MtebHybridError, ValueError):
+    """Training data is inconsistent or too small for what is asked of it; the message says where and what to do."""
+
+
+class RecipeError(MtebHybridError, ValueError):
+    """A training recipe cannot be used; the message names the file and the key."""
+
+
 class TranslationError(MtebHybridError, ValueError):
     """Queries cannot be translated, or translations cannot be used; the message says where and what to do."""
 

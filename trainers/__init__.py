@@ -1,6 +1,6 @@
-"""Hybrid batch training for sentence-transformers (arXiv 2408.10536).
+"""Hybrid batch training for sentence-transformers (arXiv 2408.10536). Installed as ``mteb_hybrid.trainers``."""
 
-Installed as ``mteb_hybrid.trainers``. Nothing is public here yet; the evaluation half of the package comes first.
-"""
+from mteb_hybrid.trainers.parallel_dataset import ParallelDataset
+from mteb_hybrid.trainers.sampler import HybridBatchSampler
 
-__all__: list[str] = []
+__all__ = ["HybridBatchSampler", "ParallelDataset"]
