@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mteb.benchmarks.benchmark import Benchmark
 
+from mteb_hybrid.citations import HYBRID
 from mteb_hybrid.tasks import citations, miracl, mlqa_r, xquad_r
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def benchmarks() -> list[Benchmark]:
                 "ranking mAP and language bias. XTREME-R's LAReQA score is map_at_20 of XQuADRMultilingual."
             ),
             reference=_REFERENCE,
-            citation=citations.HYBRID + xquad_r.CITATION,
+            citation=HYBRID + xquad_r.CITATION,
         ),
         Benchmark(
             name="HybridRetrieval(MLQA-R)",
@@ -42,7 +43,7 @@ def benchmarks() -> list[Benchmark]:
                 "mAP and language bias."
             ),
             reference=_REFERENCE,
-            citation=citations.HYBRID + mlqa_r.CITATION,
+            citation=HYBRID + mlqa_r.CITATION,
         ),
         Benchmark(
             name="HybridRetrieval(MIRACL)",
@@ -52,14 +53,14 @@ def benchmarks() -> list[Benchmark]:
                 f"much the other languages' passages interfere. {_MIRACL_LINE}"
             ),
             reference=_REFERENCE,
-            citation=citations.HYBRID + citations.MIRACL,
+            citation=HYBRID + citations.MIRACL,
         ),
         Benchmark(
             name="HybridRetrieval(MIRACLHardNegatives)",
             tasks=[miracl.MIRACLMonolingualHardNegatives(), miracl.MIRACLMultilingualHardNegatives()],
             description=f"HybridRetrieval(MIRACL) on hard negatives. {_MIRACL_LINE}",
             reference=_REFERENCE,
-            citation=citations.HYBRID + citations.MIRACL,
+            citation=HYBRID + citations.MIRACL,
         ),
         Benchmark(
             name="HybridRetrieval",
@@ -69,7 +70,7 @@ def benchmarks() -> list[Benchmark]:
                 f"rankings and language bias. {_MIRACL_LINE}"
             ),
             reference=_REFERENCE,
-            citation=citations.HYBRID + citations.LAREQA + citations.XQUAD + citations.MLQA + citations.MIRACL,
+            citation=HYBRID + citations.LAREQA + citations.XQUAD + citations.MLQA + citations.MIRACL,
         ),
     ]
 

@@ -1,15 +1,5 @@
 """BibTeX entries of what our tasks and benchmarks stand on."""
 
-HYBRID = r"""
-@article{elmahdy-etal-2024-synergistic,
-  author = {Elmahdy, Adel and Lin, Sheng-Chieh and Ahmad, Amin},
-  journal = {arXiv preprint arXiv:2408.10536},
-  title = {Synergistic Approach for Simultaneous Optimization of Monolingual, Cross-lingual, and Multilingual
-           Information Retrieval},
-  year = {2024},
-}
-"""
-
 LAREQA = r"""
 @inproceedings{roy-etal-2020-lareqa,
   author = {Roy, Uma and Constant, Noah and Al-Rfou, Rami and Barua, Aditya and Phillips, Aaron and Yang, Yinfei},
