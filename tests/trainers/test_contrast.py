@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from naive_contrast import naive_consistency, naive_losses
 from sentence_transformers.util import cos_sim, dot_score
 
-from mteb_hybrid.trainers.contrast import Candidates, Contrast, consistency_losses, info_nce_losses
+from mteb_hybrid.trainers.losses.contrast import Candidates, Contrast, consistency_losses, info_nce_losses
 
 FORWARD = ("query_to_doc",)
 EVERY = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")

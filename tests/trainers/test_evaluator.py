@@ -16,7 +16,7 @@ from tiny_models import sentence_transformer
 
 from mteb_hybrid.collections import LanguagePart, ParallelCollection, miniqa_r
 from mteb_hybrid.errors import CollectionError, EmbeddingError
-from mteb_hybrid.trainers.evaluator import METRICS, ParallelRetrievalEvaluator
+from mteb_hybrid.trainers.evaluation.evaluator import METRICS, ParallelRetrievalEvaluator
 
 
 class CardData:
@@ -145,6 +145,7 @@ def small_mini(**options) -> ParallelRetrievalEvaluator:
     return ParallelRetrievalEvaluator.from_collection(miniqa_r(), ["de", "en", "es"], **options)
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_our_tasks(tiny):
     """On MiniQA-R all metrics equal the macro averages of the three MTEB tasks' subsets, for the same model.
 
@@ -436,6 +437,7 @@ def test_what_makes_no_sense_is_refused():
         ParallelRetrievalEvaluator.from_collection(miniqa_r(), ["xx"])
 
 
+@pytest.mark.slow
 def test_the_trainer_logs_it_stops_early_and_loads_the_best(tiny, tmp_path):
     """In a run of a few steps the metric is logged at every evaluation, decides the best step and ends the training."""
     pytest.importorskip("accelerate")
@@ -488,6 +490,7 @@ def test_the_trainer_logs_it_stops_early_and_loads_the_best(tiny, tmp_path):
 @pytest.mark.slow
 def test_training_does_not_need_mteb():
     """Importing the evaluator imports nothing of MTEB."""
-    code = "import sys, mteb_hybrid.trainers.evaluator; print([m for m in sys.modules if m.split('.')[0] == 'mteb'])"
+    module = "mteb_hybrid.trainers.evaluation.evaluator"
+    code = f"import sys, {module}; print([name for name in sys.modules if name.split('.')[0] == 'mteb'])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

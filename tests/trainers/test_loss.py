@@ -16,7 +16,7 @@ from sentence_transformers.util import cos_sim, dot_score
 from tiny_models import sentence_transformer
 
 from mteb_hybrid.trainers.labels import encode_label
-from mteb_hybrid.trainers.loss import HybridLoss
+from mteb_hybrid.trainers.losses.hybrid import HybridLoss
 
 QUERIES = ["who", "where is it", "when", "what did she say", "why", "how far"]
 PASSAGES = ["a man", "over the hill", "at noon", "nothing much", "because of rain", "ten miles and a half"]
@@ -213,7 +213,7 @@ class TestOptions:
     def test_parallel_columns_for_nothing(self, model, caplog):
         """Parallel columns without an option are said to be useless, once, and change nothing."""
         loss = HybridLoss(model)
-        with caplog.at_level(logging.WARNING, "mteb_hybrid.trainers.loss"):
+        with caplog.at_level(logging.WARNING, "mteb_hybrid.trainers.losses.hybrid"):
             found = [value_and_gradient(loss, FIVE, labels(parallel=True)) for _ in range(2)]
         assert len(caplog.records) == 1
         assert "set positives='parallel' or consistency=, or save their tokenization" in caplog.text

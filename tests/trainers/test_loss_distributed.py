@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from tiny_models import sentence_transformer
 
 from mteb_hybrid.trainers.labels import encode_label
-from mteb_hybrid.trainers.loss import HybridLoss
+from mteb_hybrid.trainers.losses.hybrid import HybridLoss
 
 COLUMNS = [
     ["who", "where is it", "when", "what did she say", "why", "how far"],
