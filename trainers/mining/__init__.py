@@ -1,0 +1,1 @@
+"""Hard negatives for parallel training data, mined with sentence-transformers and FAISS."""
