@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mteb_hybrid import cli_training
 from mteb_hybrid.errors import MtebHybridError
 
 app = typer.Typer(
@@ -22,11 +23,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(cli_training.train)
+app.command()(cli_training.sweep)
+
 _PACKAGES = (
     "mteb-hybrid",
     "mteb",
     "sentence-transformers",
     "transformers",
+    "accelerate",
     "torch",
     "datasets",
     "numpy",
@@ -175,5 +180,11 @@ def main() -> None:
     try:
         app()
     except MtebHybridError as error:
-        Console(stderr=True).print(f"error: {error}", style="bold red", highlight=False, soft_wrap=True)
+        if os.environ.get("RANK", "0") == "0":  # of several processes that train together one says what is wrong
+            console = Console(stderr=True)
+            console.print(f"error: {error}", style="bold red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
+
+
+if __name__ == "__main__":  # accelerate launch -m mteb_hybrid.cli train ...
+    main()

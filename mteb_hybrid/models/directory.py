@@ -33,6 +33,7 @@ _WRAPPERS = {
 # what a trainer leaves beside a model, and what a reader may edit, does not change the model
 _NOT_THE_MODEL = {
     "README.md", "optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", "training_args.bin", "runs", "eval",
+    "training",
 }  # fmt: skip
 
 

@@ -1,0 +1,108 @@
+"""The commands that train: ``mteb-hybrid train`` and ``mteb-hybrid sweep``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from mteb_hybrid.errors import RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+Number = TypeVar("Number", int, float)
+RecipeArgument = Annotated[str, typer.Argument(help="TOML file, or the name of a shipped recipe.", metavar="RECIPE")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Another value, such as sampler.alpha=0.4; repeatable.", metavar="KEY=VALUE"),
+]
+
+
+def train(
+    recipe: RecipeArgument,
+    output: Annotated[
+        Path | None, typer.Option(help="Directory of the model, instead of the recipe's output.directory.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the directory.")] = False,
+    changes: Changes = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Load the model and the data, check everything, write nothing.")
+    ] = False,
+) -> None:
+    """Train an encoder by a recipe; `mteb run -m DIRECTORY` then evaluates it."""
+    from mteb_hybrid.trainers.recipes import Recipe
+    from mteb_hybrid.trainers.recipes import train as train_recipe
+    from mteb_hybrid.trainers.recipes.terminal import summary_table
+
+    read = Recipe.read(recipe, changes or ())
+    with _naming(recipe):
+        done = train_recipe(read, output, resume=resume, dry_run=dry_run)
+    if dry_run:
+        _show(read.to_toml())
+    _show(summary_table(done))
+
+
+def sweep(
+    recipe: RecipeArgument,
+    output: Annotated[Path, typer.Option(help="Folder for a directory of each training, and for the tables.")],
+    alpha: Annotated[str | None, typer.Option(help="Values of sampler.alpha, such as 0,0.5,1.")] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="Values of sampler.languages, such as 'en,de;en,de,es'.")
+    ] = None,
+    fraction: Annotated[str | None, typer.Option(help="Shares of the data, such as 0.1,1.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Values of training.seed, such as 1,2.")] = None,
+    changes: Changes = None,
+) -> None:
+    """Train a recipe at every point of a grid and tabulate; what is done is not done again."""
+    from mteb_hybrid.trainers.recipes import Recipe
+    from mteb_hybrid.trainers.recipes import sweep as sweep_recipe
+    from mteb_hybrid.trainers.recipes.terminal import sweep_table
+
+    read = Recipe.read(recipe, changes or ())
+    with _naming(recipe):
+        points = sweep_recipe(
+            read,
+            output,
+            alphas=_numbers("--alpha", alpha, float),
+            languages=[_split(one, ",") for one in _split(languages, ";")],
+            fractions=_numbers("--fraction", fraction, float),
+            seeds=_numbers("--seed", seed, int),
+        )
+    _show(sweep_table(points))
+    if any(point.problem for point in points):
+        raise typer.Exit(2)
+
+
+@contextlib.contextmanager
+def _naming(recipe: str) -> Iterator[None]:
+    """Put the recipe in front of messages about its keys."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(f"{recipe}: {error}") from error
+
+
+def _split(text: str | None, separator: str) -> list[str]:
+    return [part.strip() for part in (text or "").split(separator) if part.strip()]
+
+
+def _numbers(option: str, text: str | None, number: type[Number]) -> list[Number]:
+    try:
+        return [number(part) for part in _split(text, ",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{option}: {text!r} must be numbers with commas between them") from error
+
+
+def _show(what: Table | str) -> None:
+    """Print on the standard output; of several processes that train together the first one does."""
+    if os.environ.get("RANK", "0") == "0":
+        console = Console(width=None if sys.stdout.isatty() else 140)
+        console.print(what, markup=False, highlight=False)

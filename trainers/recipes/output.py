@@ -1,0 +1,143 @@
+"""A training's output directory: the model, and beside it in ``training`` all that a run goes on from.
+
+::
+
+    my-model/
+    ├── modules.json, model.safetensors, README.md, ...   the model, there once the training is done
+    └── training/
+        ├── recipe.toml                                   what is trained; a run goes on with the same one only
+        ├── data.json                                     numbers of items, likewise
+        ├── checkpoint-500/, eval/, trainer_state.json    sentence-transformers' trainer's; the last one is its log
+        └── summary.json                                  written last: the training is done
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.trainers.recipes.reading import Recipe, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LAST = ("config_sentence_transformers.json", "modules.json")
+"""What makes a directory a model: renamed into place after everything else."""
+
+
+class OutputDirectory:
+    """The output directory of one training.
+
+    Args:
+        path: The directory; it need not exist.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser()
+        self.training = self.path / "training"
+        self._recipe = self.training / "recipe.toml"
+        self._data = self.training / "data.json"
+        self._summary = self.training / "summary.json"
+
+    def check(self, recipe: Recipe, *, resume: bool) -> dict[str, Any] | None:
+        """Make sure that this recipe may be trained here; nothing is written.
+
+        Returns:
+            What `finish` noted down if the training is done already, else None.
+
+        Raises:
+            RecipeError: Something is there already and ``resume`` is False; or it is True, and what is there was
+                trained by another recipe.
+        """
+        if self._is_fresh():
+            return None
+        if not (resume and self._recipe.is_file()):
+            hint = "--resume goes on with it, " if self._recipe.is_file() else ""
+            raise RecipeError(f"{self.path} is not empty: {hint}--output names another directory")
+        if changed := differences(Recipe.read(self._recipe), recipe):
+            raise RecipeError(
+                f"{self.path} was begun with another recipe; --resume goes on with the same one:\n  "
+                + "\n  ".join(changed)
+            )
+        return json.loads(self._summary.read_text(encoding="utf-8")) if self._summary.is_file() else None
+
+    def begin(self, recipe: Recipe, data: dict[str, Any], processes: int) -> Path | None:
+        """Note down what is trained here, or find out where to go on; after `check`.
+
+        Args:
+            recipe: What is trained.
+            data: What it is trained on, in numbers.
+            processes: How many processes train.
+
+        Returns:
+            The last complete checkpoint, None if there is none. Incomplete ones are removed.
+
+        Raises:
+            RecipeError: The training was begun on other data, or with another number of processes.
+        """
+        data = {**data, "processes": processes}
+        if self._is_fresh():
+            for path, text in ((self._data, json.dumps(data, indent=1)), (self._recipe, recipe.to_toml())):
+                with atomic_path(path) as temporary:
+                    temporary.write_text(text, encoding="utf-8")
+            return None
+        before = json.loads(self._data.read_text(encoding="utf-8"))
+        if changed := [f"{key}: {before.get(key)}, now {data[key]}" for key in data if before.get(key) != data[key]]:
+            raise RecipeError(f"{self.path} was begun on other data or processes:\n  " + "\n  ".join(changed))
+        return self._last_checkpoint(processes)
+
+    def place_model(self, save: Callable[[Path], None]) -> None:
+        """Save the model beside its place, then rename its files into it, those that make it a model last."""
+        for left in self.training.glob(".model-*"):  # by a run that was killed here
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(prefix=".model-", dir=self.training) as folder:
+            made = Path(folder) / "model"
+            save(made)
+            entries = sorted(made.iterdir(), key=lambda entry: (entry.name in _LAST, entry.name))
+            for name in _LAST:
+                (self.path / name).unlink(missing_ok=True)
+            for entry in entries:
+                target = self.path / entry.name
+                if target.is_dir():
+                    shutil.rmtree(target)
+                entry.replace(target)
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Note down that the training is done."""
+        with atomic_path(self._summary) as temporary:
+            temporary.write_text(json.dumps(summary, indent=1), encoding="utf-8")
+
+    def _is_fresh(self) -> bool:
+        """Whether nothing is lost if a training begins here: there is nothing, or one that got to no checkpoint."""
+        if not self.path.exists():
+            return True
+        if not self.path.is_dir():
+            return False
+        begun = [self.training] if self._recipe.is_file() and not any(self.training.glob("checkpoint-*")) else []
+        return list(self.path.iterdir()) in ([], begun)
+
+    def _last_checkpoint(self, processes: int) -> Path | None:
+        found = sorted(
+            (path for path in self.training.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()),
+            key=lambda path: int(path.name.removeprefix("checkpoint-")),
+        )
+        while found and not _is_complete(found[-1], processes):
+            shutil.rmtree(found.pop())
+        return found[-1] if found else None
+
+
+def _is_complete(checkpoint: Path, processes: int) -> bool:
+    """Whether all of a checkpoint was written; the trainer's state is written last by the first process."""
+    rng = ["rng_state.pth"] if processes == 1 else [f"rng_state_{rank}.pth" for rank in range(processes)]
+    if not all((checkpoint / name).is_file() for name in ("optimizer.pt", "scheduler.pt", "modules.json", *rng)):
+        return False
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""Training by a recipe, on sentence-transformers' trainer."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mteb_hybrid.errors import MtebHybridError, RecipeError
+from mteb_hybrid.trainers.recipes.card import write_card
+from mteb_hybrid.trainers.recipes.data import build_views, check_paths
+from mteb_hybrid.trainers.recipes.evaluation import build_evaluator
+from mteb_hybrid.trainers.recipes.model import load_model
+from mteb_hybrid.trainers.recipes.output import OutputDirectory
+from mteb_hybrid.trainers.recipes.trainer import build_trainer, plan_batches, trains_on_cpu
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+
+    from mteb_hybrid.trainers.recipes.reading import Recipe
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSummary:
+    """What a training did.
+
+    Attributes:
+        output: The model's directory; None for a dry run.
+        items: Number of items trained on, by collection.
+        held_out: Number of items held out.
+        languages: Languages trained on.
+        steps: Optimiser steps that were planned.
+        trained_steps: Optimiser steps that were done; fewer where it stopped early.
+        best_step: The step that the model is from; None where that is the last one.
+        seconds: Wall time of the training; of a resumed one since it was resumed.
+        metrics: What the model scores in the evaluation, such as ``loss``; empty without one.
+    """
+
+    output: str | None
+    items: dict[str, int]
+    held_out: int
+    languages: list[str]
+    steps: int
+    trained_steps: int = 0
+    best_step: int | None = None
+    seconds: float = 0.0
+    metrics: dict[str, float] | None = None
+
+
+def train(
+    recipe: Recipe, output: str | Path | None = None, *, resume: bool = False, dry_run: bool = False
+) -> TrainingSummary:
+    """Train by a recipe.
+
+    Started by ``accelerate launch`` or ``torchrun``, all processes train together.
+
+    Args:
+        recipe: What to train.
+        output: The model's directory, instead of the recipe's ``output.directory``. Checkpoints and logs are kept in
+            its folder ``training``.
+        resume: Go on from the last complete checkpoint in the directory, if there is one. A training that is done is
+            not done again.
+        dry_run: Build everything, the model and the data among it, and stop before the first step; nothing is written.
+
+    Raises:
+        RecipeError: The recipe does not fit what is there, or the directory holds something else.
+        MtebHybridError: Data is missing or inconsistent.
+    """
+    if importlib.util.find_spec("accelerate") is None:
+        raise RecipeError('training needs accelerate: pip install "mteb-hybrid[train]"')
+    directory = output or recipe.output.directory
+    if directory is None and not dry_run:
+        raise RecipeError("output.directory: is missing; --output names it as well")
+    check_paths(recipe)
+    if recipe.training.precision == "fp16" and trains_on_cpu():
+        raise RecipeError("training.precision: fp16 needs a GPU; bf16 works on CPUs too")
+
+    from accelerate import PartialState
+
+    processes = PartialState(cpu=trains_on_cpu())  # from here on the sampler knows how many processes there are
+    place = None if dry_run or directory is None else OutputDirectory(directory)
+    if place is not None:
+        done = _first(processes, lambda: place.check(recipe, resume=resume))
+        if done is not None:
+            logger.warning("%s is done already: nothing is left to train", place.path)
+            return TrainingSummary(**done)
+    views = build_views(recipe)
+    batches = plan_batches(recipe, views.train)
+    checkpoint = None
+    if place is not None:
+        counts, number = views.counts(), processes.num_processes
+        checkpoint = _first(processes, lambda: place.begin(recipe, counts, number))
+    model = load_model(recipe, views.train.languages)
+    evaluator = build_evaluator(recipe, views)
+    summary = TrainingSummary(
+        output=None if place is None else str(place.path),
+        items=views.train.collections,
+        held_out=0 if views.held_out is None else views.held_out.num_items,
+        languages=list(recipe.sampler.languages or views.train.languages),
+        steps=batches.steps,
+    )
+    if place is None:
+        with tempfile.TemporaryDirectory() as scratch:  # the trainer makes its folder at once
+            build_trainer(recipe, views, batches, model, evaluator, Path(scratch))
+        return summary
+    trainer = build_trainer(recipe, views, batches, model, evaluator, place.training)
+    return _run(trainer, recipe, place, summary, processes, checkpoint)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes files and talks."""
+    from accelerate import PartialState
+
+    return bool(PartialState().is_main_process)
+
+
+def _first(processes: Any, look: Callable[[], Any]) -> Any:
+    """What the first process finds, in all processes, be it an error."""
+    from accelerate.utils import broadcast_object_list
+
+    found: list[Any] = [None, None]
+    if processes.is_main_process:
+        try:
+            found[0] = look()
+        except MtebHybridError as error:
+            found[1] = error
+    answer, problem = broadcast_object_list(found)
+    if problem is not None:
+        raise problem
+    return answer
+
+
+def _run(
+    trainer: SentenceTransformerTrainer,
+    recipe: Recipe,
+    place: OutputDirectory,
+    summary: TrainingSummary,
+    processes: Any,
+    checkpoint: Path | None,
+) -> TrainingSummary:
+    """Train, evaluate, save; the model is there and complete before the summary is."""
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    seconds = time.monotonic() - started
+    trained = trainer.state.global_step
+    best = trainer.state.best_model_checkpoint if recipe.training.keeps_best else None
+    metrics = {} if recipe.evaluation is None else trainer.evaluate()
+    summary = replace(
+        summary,
+        trained_steps=trained,
+        best_step=None if best is None else int(best.rsplit("-", 1)[1]),
+        seconds=seconds,
+        metrics=_scores(metrics),
+    )
+    trainer.save_state()
+    if processes.is_main_process:
+        model: SentenceTransformer = trainer.model
+
+        def save(folder: Path) -> None:
+            model.save_pretrained(str(folder))
+            write_card(folder / "README.md", recipe, summary)
+
+        place.place_model(save)
+        place.finish(asdict(summary))
+    processes.wait_for_everyone()
+    return summary
+
+
+def _scores(metrics: dict[str, Any]) -> dict[str, float]:
+    """What is a score of the model among the trainer's metrics, without its prefix."""
+    timings = ("runtime", "samples_per_second", "steps_per_second", "epoch", "model_preparation_time")
+    named = {name.removeprefix("eval_"): value for name, value in metrics.items()}
+    return {name: float(value) for name, value in named.items() if name not in timings}
