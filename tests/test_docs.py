@@ -11,7 +11,12 @@ from pathlib import Path
 
 import mteb
 import pytest
+import typer
 from mteb.cli.build_cli import build_cli
+from tiny_models import sentence_transformer
+
+from mteb_hybrid.cli import app
+from mteb_hybrid.trainers.recipes import Recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -39,7 +44,12 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_examples_run(code, tmp_path):
-    """A Python block of the documentation runs as it stands, offline, in an empty folder."""
+    """A Python block of the documentation runs as it stands, offline, in a folder with nothing but the model it names.
+
+    A small stand-in lies where sentence-transformers looks before it asks the hub.
+    """
+    for name in set(re.findall(r'SentenceTransformer\("(.+?)"\)', code)):
+        sentence_transformer(tmp_path / name)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -53,6 +63,23 @@ def test_mteb_commands_are_accepted(command):
         assert [task.metadata.name for task in mteb.get_tasks(tasks=arguments.tasks)] == arguments.tasks
     for name in arguments.benchmarks or ():
         assert mteb.get_benchmark(name).tasks
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if re.match(r"(mteb-hybrid|accelerate launch .*) ", c)])
+def test_our_commands_are_accepted(command):
+    """Our own parser takes the command."""
+    words = shlex.split(command.partition("mteb_hybrid.cli ")[2] or command.removeprefix("mteb-hybrid "))
+    group = typer.main.get_command(app)
+    context = group.make_context("mteb-hybrid", list(words))
+    name, found, rest = group.resolve_command(context, words)
+    found.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize("recipe", blocks("toml"))
+def test_recipes_can_be_read(recipe, tmp_path):
+    """A recipe of the documentation is one."""
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    assert Recipe.read(tmp_path / "recipe.toml").training.steps
 
 
 def test_make_targets_exist():
@@ -83,7 +110,7 @@ def test_the_demo_without_make(tmp_path):
 def test_variables_in_the_readme_are_those_of_the_code():
     """Every MTEB_HYBRID_ variable that the code reads is explained in the README, and no other."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    sources = [*(ROOT / "mteb_hybrid").rglob("*.py"), *(ROOT / "tasks").rglob("*.py")]
+    sources = [file for folder in ("mteb_hybrid", "tasks", "trainers") for file in (ROOT / folder).rglob("*.py")]
     read = set(
         re.findall(r"\bMTEB_HYBRID_[A-Z]+(?:_[A-Z]+)*", "\n".join(p.read_text(encoding="utf-8") for p in sources))
     )
