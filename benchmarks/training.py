@@ -93,7 +93,8 @@ def main() -> None:
             train(arguments.model, arguments.recipe, arguments.set, alpha, model)
         results = arguments.output_folder / "results" / name
         score(model, results)
-        summaries[name] = summarise(read_results(results / "results"), read_across([results / "predictions"]))[0]
+        found = summarise(read_results(results / "results"), read_across([results / "predictions"]))
+        (summaries[name],) = (summary for summary in found if summary.collection == "XQuADR")
     print(f"\n{machine()}\n")
     table(summaries)
     by_language(summaries)

@@ -105,4 +105,4 @@ def _show(what: Table | str) -> None:
     """Print on the standard output; of several processes that train together the first one does."""
     if os.environ.get("RANK", "0") == "0":
         console = Console(width=None if sys.stdout.isatty() else 140)
-        console.print(what, markup=False, highlight=False)
+        console.print(what, markup=False, highlight=False, soft_wrap=isinstance(what, str))

@@ -9,6 +9,8 @@
     ├── ModelDirectoryError (ValueError)   a local model directory cannot be used
     ├── RankTableError (ValueError)        a rank table is missing, damaged or of another kind
     ├── ResultsError (ValueError)          a results folder holds nothing that can be read
+    ├── TrainingDataError (ValueError)     training data cannot be read, or cannot give the batches that are asked for
+    ├── RecipeError (ValueError)           a training recipe is wrong, or does not fit what is there
     ├── TranslationError (ValueError)      queries cannot be translated, or translations cannot be used
     └── RegistrationError (RuntimeError)   MTEB and this package do not fit each other
 """

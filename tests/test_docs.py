@@ -65,7 +65,9 @@ def test_mteb_commands_are_accepted(command):
         assert mteb.get_benchmark(name).tasks
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if re.match(r"(mteb-hybrid|accelerate launch .*) ", c)])
+@pytest.mark.parametrize(
+    "command", [c for c in commands() if re.match(r"(mteb-hybrid|accelerate launch .*|torchrun .*) ", c)]
+)
 def test_our_commands_are_accepted(command):
     """Our own parser takes the command."""
     words = shlex.split(command.partition("mteb_hybrid.cli ")[2] or command.removeprefix("mteb-hybrid "))

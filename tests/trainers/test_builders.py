@@ -230,6 +230,24 @@ class TestWide:
         with pytest.raises(TrainingDataError, match=message):
             ParallelDataset.from_wide(change(wide_table(NEGATIVE)), name="mine")
 
+    @pytest.mark.parametrize("code", ["pt_BR", "deu_Latn", "zh_Hans_CN", "sr-Latn", "german", "x"])
+    def test_codes_of_several_parts(self, code):
+        """A language code may have underscores; what merely ends like a column is left alone."""
+        table = Dataset.from_dict(
+            {"query_en": ["a"], f"query_{code}": ["b"], f"passage_{code}": ["c"], f"negative_1_{code}": ["d"]}
+            | {"passage_title_en": ["e"], "my_query_en": ["f"], "negative_1": ["g"], "query_": ["h"]}
+        )
+        made = ParallelDataset.from_wide(table)
+        assert made.languages == tuple(sorted(("en", code)))
+        assert set(view_rows(made)) == {("a", "c", "d", "1"), ("b", "c", "d", "0")}
+
+    def test_row_of_a_bad_text(self):
+        """What is blank is named with its row of the table, whatever languages other rows have."""
+        table = {"query_de": ["q", None, "r", "s"], "passage_de": ["p", None, "t", "u"]}
+        table |= {"query_en": ["a", "b", None, " "], "passage_en": ["c", "d", None, "e"]}
+        with pytest.raises(TrainingDataError, match="query in 'en': row 3 has ' '"):
+            ParallelDataset.from_wide(Dataset.from_dict(table))
+
     def test_unknown_language(self):
         """Named with the columns that are there."""
         with pytest.raises(TrainingDataError, match="no columns in 'fr'; columns: note, query_de"):
@@ -259,8 +277,8 @@ class TestLong:
             ({"language": None}, "column 'language' is null in 1 rows"),
             ({"language": "d e"}, "mine: 'd e' is no language code"),
             ({"language": ""}, "mine: '' is no language code"),
-            ({"query": None}, "query in 'de': item 0 has None"),
-            ({"passage": " "}, "passage in 'de': item 0 has ' '"),
+            ({"query": None}, "query in 'de': row 0 has None"),
+            ({"passage": " "}, "passage in 'de': row 0 has ' '"),
             ({"negative_0": None}, "mine: column 'negative_0' is null in row 0"),
         ],
     )
@@ -269,6 +287,12 @@ class TestLong:
         rows = long_table(NEGATIVE).to_list()
         with pytest.raises(TrainingDataError, match=message):
             ParallelDataset.from_long(Dataset.from_list([rows[0] | change, *rows[1:]]), name="mine")
+
+    def test_other_columns_are_left_alone(self):
+        """Only ``negative`` with or without a number is a negative."""
+        table = long_table(FULL)
+        made = ParallelDataset.from_long(table.add_column("negative_score", [0.5] * len(table)))
+        assert set(view_rows(made)) == ROWS_OF_FULL
 
     def test_unknown_language_or_column(self):
         """Named with what there is."""
@@ -293,6 +317,11 @@ class TestPairs:
         assert Counter(view_rows(made)) == Counter(row for one in items for row in one.rows())
         assert view_groups(made) == naive_groups(items)
 
+    def test_columns_without_texts(self):
+        """A score is no text of a row."""
+        table = Dataset.from_dict({"score": [0.5], "question": ["q"], "id": [3], "answer": ["p"], "other": ["n"]})
+        assert view_rows(ParallelDataset.from_dict({"en-de": table})) == [("q", "p", "n", "1")]
+
     def test_unlinked_pairs(self):
         """Every row is an item of its own, in its two languages only; equal texts still make them count as one."""
         made = ParallelDataset.from_dict(
@@ -314,7 +343,8 @@ class TestPairs:
             ({"en-de": {"a": [], "b": []}}, "there are no pairs"),
             ({"ende": {"a": ["q"], "b": ["p"]}}, "a language pair is written"),
             ({("en", "d e"): {"a": ["q"], "b": ["p"]}}, "'d e' is no language code"),
-            ({"en-de": {"a": ["q"], "item": [1]}}, "a pair needs a query and a passage"),
+            ({"en-de": {"a": ["q"], "item": [1]}}, "a pair needs two columns of texts"),
+            ({"en-de": {"a": ["q"], "score": [0.5]}}, "a pair needs two columns of texts.* are a, score"),
             ({"en-de": {"a": ["q"], "b": ["p"]}, "de-en": {"a": ["q"], "c": ["p"]}}, "need the same columns"),
             ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": [1, 1]}}, "item 1 comes twice in en-de"),
             ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": ["i", None]}}, "column 'item' is null in 1 rows"),
@@ -322,8 +352,9 @@ class TestPairs:
                 {"en-de": {"a": ["q"], "b": ["p"], "item": [1]}, "de-en": {"a": ["q"], "b": ["p"], "item": ["i"]}},
                 "the language pairs do not fit together",
             ),
-            ({"en-de": {"a": ["q"], "b": [""]}}, "passage in 'de': item 0 has ''"),
+            ({"en-de": {"a": ["q"], "b": [""]}}, "passage in 'de': row 0 has ''"),
             ({"en-de": {"a": ["q"], "b": ["p"], "c": [None]}}, "column 'c' is null in en-de, row 0"),
+            ({"en-de": {"a": ["q"], "b": ["p"], "c": [" "]}}, "negative in 'de': row 0 has ' '"),
         ],
     )
     def test_errors(self, tables, message):

@@ -26,15 +26,6 @@ DOT = Contrast(dot_score, scale=1.0)
 E, LOG = math.e, math.log
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Threads cost more than they give with three dimensions."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def drawn(seed: int, rows: int, columns: int, dimension: int = 3, dtype=torch.float64) -> list[torch.Tensor]:
     """Columns of random embeddings, none of them of length 1."""
     generator = torch.Generator().manual_seed(seed)

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from mteb_hybrid.errors import TrainingDataError
 from mteb_hybrid.trainers.data import groups as module
-from mteb_hybrid.trainers.data.groups import TextGroups
+from mteb_hybrid.trainers.data.groups import TextGroups, checked_texts
 
 
 def found(texts: list[list[str]], linked=()) -> list[int]:
     """Groups of items, whose texts are added column by column; all items have equally many."""
     groups = TextGroups(len(texts), len(texts) * len(texts[0]))
     for column in zip(*texts, strict=True):
-        groups.add(0, [column], "texts")
+        groups.add(0, checked_texts([column], "texts", int))
     result = groups.groups([(np.array([a]), np.array([b])) for a, b in linked])
     return list(range(len(texts))) if result is None else result.tolist()
 
@@ -73,16 +73,16 @@ def test_temporary_file_changes_nothing(texts, in_memory):
 def test_runs_of_items():
     """Texts may be added for some of the items, in chunks of any size."""
     groups = TextGroups(6, 7)
-    groups.add(0, [["a", "b"], ["c"]], "first three")
-    groups.add(3, [["d"], [], ["b", "e"]], "last three")
-    groups.add(5, [["c"]], "the last one")
+    groups.add(0, [["a", "b"], ["c"]])
+    groups.add(3, [["d"], [], ["b", "e"]])
+    groups.add(5, [["c"]])
     assert groups.groups().tolist() == [0, 1, 2, 3, 1, 2]
 
 
 def test_nothing_shared():
     """Where every item stands alone there is no array at all."""
     groups = TextGroups(3, 3)
-    groups.add(0, [["a", "b", "c"]], "texts")
+    groups.add(0, [["a", "b", "c"]])
     assert groups.groups() is None
 
 
@@ -103,7 +103,6 @@ def test_lone_surrogate():
 
 @pytest.mark.parametrize("bad", ["", "  \n", "\u3000", None, 3])
 def test_no_text(bad):
-    """What is blank or no text is named with its place, over chunks."""
-    groups = TextGroups(4, 4)
-    with pytest.raises(TrainingDataError, match=r"queries in 'de': item 3 has .* where a text should be"):
-        groups.add(0, [["a", "b"], ["c", bad]], "queries in 'de'")
+    """What is blank or no text is named with its row, over chunks."""
+    with pytest.raises(TrainingDataError, match=r"queries in 'de': row 13 has .* where a text should be"):
+        list(checked_texts([["a", "b"], ["c", bad]], "queries in 'de'", lambda place: place + 10))

@@ -81,15 +81,6 @@ def process(directory: str) -> None:
     dist.destroy_process_group()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Threads cost more than they give with eight dimensions."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory) -> Path:
     return sentence_transformer(tmp_path_factory.mktemp("model") / "tiny")

@@ -147,9 +147,9 @@ class TestLabels:
 
     @pytest.mark.parametrize("bad", ["", " \n"])
     def test_blank_text(self, bad):
-        """A text that is blank is named with collection, role, language and item."""
+        """A text that is blank is named with collection, role, language and row."""
         items = [item("0", "de en"), Item({"de": "q", "en": bad}, {"de": "p", "en": "e"})]
-        with pytest.raises(TrainingDataError, match="mine, query in 'en': item 1 has"):
+        with pytest.raises(TrainingDataError, match="mine, query in 'en': row 1 has"):
             view(items, name="mine")
 
 
@@ -180,6 +180,13 @@ class TestParallel:
         assert {label_parallel(label) for label in made[:]["label"]} == {1}
         assert {label_parallel(label) for label in plain[:]["label"]} == {0}
         assert [label_item(one) for one in made[:]["label"]] == [label_item(one) for one in plain[:]["label"]]
+
+    def test_prompts(self):
+        """Every column of texts has one: that of queries, or that of passages and negatives."""
+        assert view(FULL, parallel=True).prompts("q: ", "p: ") == {
+            "query": "q: ", "passage": "p: ", "negative_1": "p: ", "negative_2": "p: ", "query_parallel": "q: ",
+            "passage_parallel": "p: ",
+        }  # fmt: skip
 
     def test_with_negatives(self):
         """They come after the negatives."""

@@ -61,6 +61,15 @@ class TestJoin:
         with pytest.raises(TrainingDataError, match="temperature"):
             ParallelDataset.join([view(MIXED)], temperature=temperature)
 
+    def test_what_a_temperature_cannot_tell_apart(self):
+        """Two collections of one name, and a view whose own temperature would be lost, are refused."""
+        parts = [view(MIXED, name="mine"), view([item("other", "de en")], name="mine")]
+        assert ParallelDataset.join(parts).collections == {"mine": 7}
+        with pytest.raises(TrainingDataError, match=r"two views have a collection 'mine'.*name="):
+            ParallelDataset.join(parts, temperature=2)
+        with pytest.raises(TrainingDataError, match="a view with a temperature cannot be joined"):
+            ParallelDataset.join([view(MIXED, temperature=2)])
+
     def test_views_that_do_not_fit(self):
         """Views with and without negatives, or with and without parallel columns, or no view."""
         for several in ([view(MIXED), view(FULL)], [view(MIXED), view(MIXED, parallel=True)], []):
@@ -82,6 +91,12 @@ class TestParts:
         wanted = round(held_out * 30) if isinstance(held_out, float) else held_out
         assert wanted <= held.num_items < wanted + 3
         assert view_groups(held) | view_groups(rest) == naive_groups(SHARING)
+
+    def test_split_by_numbers_of_numpy(self):
+        """A share or a number of NumPy's is one like Python's."""
+        made = view(SHARING)
+        for share, number in ((np.float32(0.5), np.int64(15)), (0.5, 15)):
+            assert view_rows(made.split_items(share)[1]) == view_rows(made.split_items(number)[1])
 
     def test_split_is_of_the_seed(self):
         """The same seed, the same items; another one, others."""
@@ -116,6 +131,12 @@ class TestParts:
         """Numbers of no item are refused."""
         with pytest.raises(TrainingDataError, match=r"numbers in \[0, 6\)"):
             view(MIXED).select_items(np.array(items, dtype=np.int64))
+
+    @pytest.mark.parametrize("items", [np.arange(6) > 3, np.array([1.0, 2.0])])
+    def test_select_by_no_numbers(self, items):
+        """A mask is not taken for items 0 and 1."""
+        with pytest.raises(TrainingDataError, match=r"whole numbers.*np.flatnonzero"):
+            view(MIXED).select_items(items)
 
     @pytest.mark.parametrize("languages", [["de"], ["fr", "en"], ["de", "en", "fr"]])
     def test_restrict(self, languages):

@@ -23,15 +23,6 @@ from mteb_hybrid.trainers import ParallelDataset
 ITEMS = [item(name, "de en fr", negatives=1) for name in "abcdefghijklmnopqrst"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Threads cost more than they give with eight dimensions."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> Path:
     return sentence_transformer(tmp_path_factory.mktemp("encoder") / "tiny")

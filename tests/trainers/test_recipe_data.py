@@ -17,9 +17,10 @@ from tiny_recipes import tiny_content
 from mteb_hybrid.collections import miniqa_r
 from mteb_hybrid.errors import RecipeError, TrainingDataError
 from mteb_hybrid.trainers import ParallelDataset
+from mteb_hybrid.trainers.evaluation.item_parts import item_parts
 from mteb_hybrid.trainers.recipes import Recipe
 from mteb_hybrid.trainers.recipes.data import Views, build_views, check_paths
-from mteb_hybrid.trainers.recipes.evaluation import build_evaluator, retrieval_parts
+from mteb_hybrid.trainers.recipes.evaluation import build_evaluator
 
 ITEMS = [item(str(number), "de en" if number % 3 else "de en es") for number in range(12)]
 ROWS = sorted(row for one in ITEMS for row in one.rows())
@@ -70,6 +71,19 @@ class TestKinds:
         found = views([{"kind": "wide", "path": path}]).train
         assert sorted(view_rows(found)) == ROWS
         assert found.collections == {Path(name).stem: 12}
+
+    @pytest.mark.parametrize("name", ["table.csv", "table.tsv"])
+    def test_texts_stay_as_they_are(self, name: str, tmp_path: Path) -> None:
+        """What looks like a missing value or a quotation is a text like others; an empty field is none."""
+        texts = ["NA", "None", '"Hamlet" author?', 'he said "no', "null"]
+        lines = [["query_en", "passage_en", "query_de", "passage_de"], *([f"{n}", f"p {n}", *2 * [""]] for n in texts)]
+        if name.endswith(".tsv"):
+            content = "\n".join("\t".join(line) for line in lines)
+        else:
+            content = "\n".join(",".join('"' + field.replace('"', '""') + '"' for field in line) for line in lines)
+        (tmp_path / name).write_text(content + "\n", encoding="utf-8")
+        found = views([{"kind": "wide", "path": str(tmp_path / name), "languages": ["en"]}]).train
+        assert sorted(row[0] for row in view_rows(found)) == sorted(texts)
 
     def test_long(self, tmp_path: Path) -> None:
         """With a name of its own, and some of the languages."""
@@ -216,15 +230,26 @@ class TestJoined:
         with pytest.raises(RecipeError, match=rf"{table}\.{key}: the data has no language 'fr'; it has de, en, es"):
             views(two, **tables)
 
-    def test_counts(self, two: list[dict[str, Any]]) -> None:
-        """What tells data apart is plain JSON."""
-        counts = views(two, {"held_out": 6}).counts()
-        assert json.loads(json.dumps(counts)) == counts
-        assert sum([*counts["train"].values(), *counts["held_out"].values()]) == 30
+    def test_described(self, two: list[dict[str, Any]]) -> None:
+        """What tells data apart is plain JSON, the same for the same data."""
+        described = views(two, {"held_out": 6}).describe()
+        assert json.loads(json.dumps(described)) == described == views(two, {"held_out": 6}).describe()
+        assert sum([*described["train"].values(), *described["held_out"].values()]) == 30
+
+    def test_other_texts_are_other_data(self, tmp_path: Path) -> None:
+        """As many rows with other passages are told apart."""
+        found = []
+        for shift in (0, 1):
+            table = wide_table(ITEMS)
+            texts = table["passage_de"][shift:] + table["passage_de"][:shift]
+            table.remove_columns("passage_de").add_column("passage_de", texts).to_parquet(str(tmp_path / "t.parquet"))
+            found.append(views([{"kind": "wide", "path": str(tmp_path / "t.parquet")}]).describe())
+        assert found[0].pop("sample") != found[1].pop("sample")
+        assert found[0] == found[1]
 
     def test_held_out_too_much(self, two: list[dict[str, Any]]) -> None:
         """Nothing would be left."""
-        with pytest.raises(TrainingDataError, match="cannot hold out 100 of 30 items"):
+        with pytest.raises(RecipeError, match=r"evaluation\.held_out: cannot hold out 100 of 30 items"):
             views(two, {"held_out": 100})
 
 
@@ -273,7 +298,7 @@ class TestRetrievalParts:
 
     def test_items(self) -> None:
         """Every query has its passage, in each of its languages; questions are linked by item."""
-        parts = {part.language: part for part in retrieval_parts(ParallelDataset.from_wide(wide_table(ITEMS)))}
+        parts = {part.language: part for part in item_parts(ParallelDataset.from_wide(wide_table(ITEMS)))}
         assert list(parts) == ["de", "en", "es"]
         assert [len(part.queries) for part in parts.values()] == [12, 12, 4]
         assert set(parts["es"].query_ids) < set(parts["de"].query_ids) == set(parts["en"].query_ids)
@@ -284,7 +309,7 @@ class TestRetrievalParts:
     def test_a_passage_of_two_questions(self) -> None:
         """It is one candidate, relevant for both."""
         table = Dataset.from_dict({"query_en": ["a", "b"], "passage_en": ["same", "same"]})
-        (part,) = retrieval_parts(ParallelDataset.from_wide(table))
+        (part,) = item_parts(ParallelDataset.from_wide(table))
         assert (part.passages, part.relevant) == (("same",), ((0,), (0,)))
 
     def test_a_question_with_two_passages(self) -> None:
@@ -297,7 +322,7 @@ class TestRetrievalParts:
                 "passage_de": ["eins", "zwei", None],
             }
         )
-        german, english = retrieval_parts(ParallelDataset.from_wide(table))
+        german, english = item_parts(ParallelDataset.from_wide(table))
         right = {
             query: (query_id, {english.passages[place] for place in positions})
             for query_id, query, positions in zip(english.query_ids, english.queries, english.relevant, strict=True)
@@ -316,14 +341,14 @@ class TestRetrievalParts:
                 "passage_de": ["d0", "d1", "d2"],
             }
         )
-        for part in retrieval_parts(ParallelDataset.from_wide(table)):
+        for part in item_parts(ParallelDataset.from_wide(table)):
             assert (len(part.queries), part.relevant) == (1, ((0, 1, 2),))
 
     def test_languages_with_one_half(self) -> None:
         """A language with queries only is not searched."""
         pairs = {"en-de": Dataset.from_dict({"q": ["a"], "p": ["eins"]})}
-        with pytest.raises(RecipeError, match="no language of the held-out items has both"):
-            retrieval_parts(ParallelDataset.from_dict(pairs))
+        with pytest.raises(TrainingDataError, match="no language of the items has both"):
+            item_parts(ParallelDataset.from_dict(pairs))
 
 
 class TestEvaluator:
@@ -351,6 +376,13 @@ class TestEvaluator:
         assert (evaluator.primary_metric, evaluator.greater_is_better) == ("miniqa-r_rank_distance", False)
         assert evaluator.get_config_dict()["questions"] == 10
 
+    def test_languages_of_training(self) -> None:
+        """Where none are named, a collection is searched in the languages that are trained on."""
+        one = recipe([MINI], {"collection": "miniqa-r", "metric": "multilingual_map"}, sampler={"languages": ["de"]})
+        evaluator = build_evaluator(one, build_views(one))
+        assert evaluator is not None
+        assert evaluator.get_config_dict()["questions"] == 48
+
     def test_beside_the_loss(self) -> None:
         """With a collection, retrieval metrics are logged though the loss decides."""
         one = recipe([MINI], {"held_out": 8, "collection": "miniqa-r"})
@@ -361,7 +393,7 @@ class TestEvaluator:
     def test_not_defined(self) -> None:
         """A metric that the data does not define: one language has no cross-lingual one."""
         one = recipe([MINI], {"held_out": 8, "metric": "cross_lingual_map", "languages": ["en"]})
-        with pytest.raises(RecipeError, match="evaluation: main_metric must be one of"):
+        with pytest.raises(RecipeError, match=r"evaluation\.metric: main_metric must be one of"):
             build_evaluator(one, build_views(one))
 
 

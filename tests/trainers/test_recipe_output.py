@@ -55,8 +55,15 @@ class TestBegin:
         else:
             place.path.mkdir()
             (place.path / ("modules.json" if what == "model" else "notes.txt")).write_text("mine")
-        with pytest.raises(RecipeError, match=r"model is not empty: --output names another directory"):
+        message = r"output\.directory: .*model is a file" if what == "file" else "is not empty: --output names another"
+        with pytest.raises(RecipeError, match=message):
             place.check(RECIPE, resume=resume)
+
+    def test_below_a_file(self, place: OutputDirectory) -> None:
+        """It is said before anything is loaded."""
+        place.path.write_text("mine")
+        with pytest.raises(RecipeError, match=r"output\.directory: .*model is a file"):
+            OutputDirectory(place.path / "deeper" / "model").check(RECIPE, resume=False)
 
     def test_another_training_is_there(self, place: OutputDirectory) -> None:
         """Without --resume: an error that names it."""

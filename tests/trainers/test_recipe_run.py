@@ -20,7 +20,7 @@ from sentence_transformers import SentenceTransformer
 from tiny_recipes import tiny_model, tiny_recipe
 
 from mteb_hybrid import _mteb
-from mteb_hybrid.errors import RecipeError, TrainingDataError
+from mteb_hybrid.errors import RecipeError
 from mteb_hybrid.trainers import HybridBatchSampler
 from mteb_hybrid.trainers.losses.hybrid import HybridLoss
 from mteb_hybrid.trainers.recipes import Recipe, TrainingSummary, run, train
@@ -39,10 +39,12 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_network() -> Iterator[None]:
-    """Whoever connects to anything fails."""
+    """Whoever connects to anything but another process of this machine fails."""
+    before = socket.socket.connect
 
-    def connect(*_: Any) -> None:
-        raise AssertionError("a training from local files needs no network")
+    def connect(self: socket.socket, *where: Any) -> None:
+        assert self.family == socket.AF_UNIX, "a training from local files needs no network"
+        before(self, *where)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", connect)
@@ -215,15 +217,33 @@ class TestResume:
         assert_same_weights(output, trained[0])
         assert summary.metrics == trained[1].metrics
 
-    def test_killed_while_the_model_is_saved(
-        self, trained: tuple[Path, TrainingSummary], recipe: Recipe, tmp_path: Path
-    ) -> None:
-        """All steps are done but the model is not there: --resume saves it."""
-        output = tmp_path / "unsaved"
-        shutil.copytree(trained[0] / "training", output / "training")
+    @pytest.mark.parametrize("patience", ["", "1"])
+    def test_killed_while_the_model_is_saved(self, recipe: Recipe, tmp_path: Path, patience: str) -> None:
+        """All steps are done, or it stopped early, but the model is not there: --resume saves it and trains no more."""
+        changes = ["training.schedule=constant", "training.learning_rate=0.5", f"training.patience={patience}"]
+        changed = recipe.changed([*changes, f"training.steps={40 if patience else 4}"])
+        whole, output = tmp_path / "whole", tmp_path / "unsaved"
+        before = train(changed, whole)
+        assert before.trained_steps < 40
+        shutil.copytree(whole / "training", output / "training")
         (output / "training" / "summary.json").unlink()
-        train(recipe, output, resume=True)
-        assert_same_weights(output, trained[0])
+        summary = train(changed, output, resume=True)
+        assert_same_weights(output, whole)
+        assert (summary.trained_steps, summary.best_step) == (before.trained_steps, before.best_step)
+        assert summary.metrics == pytest.approx(before.metrics)
+        logs = [json.loads((one / "training" / "trainer_state.json").read_text()) for one in (whole, output)]
+        losses = [[line for line in log["log_history"] if "loss" in line] for log in logs]
+        assert losses[0] == losses[1] != []
+
+    def test_another_base_model(self, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A directory of the same name with other weights is no model to go on with."""
+        base = tmp_path / "base"
+        shutil.copytree(recipe.model.name, base)
+        changed = recipe.changed([f"model.name={base}"])
+        self.interrupted(changed, tmp_path / "killed", monkeypatch)
+        (base / "config.json").write_text((base / "config.json").read_text() + " ")
+        with pytest.raises(RecipeError, match="begun with another model, other data or processes:\n  model: "):
+            train(changed, tmp_path / "killed", resume=True)
 
     def test_done(self, trained: tuple[Path, TrainingSummary], recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing is loaded again, and the summary is the one of before."""
@@ -254,11 +274,20 @@ class TestRefused:
 
     def test_batches_too_large(self, recipe: Recipe, tmp_path: Path) -> None:
         """Data that cannot fill a batch; and nothing is written."""
-        with pytest.raises(TrainingDataError, match="a step needs 400"):
+        with pytest.raises(RecipeError, match=r"training\.batch_size: .*a step needs 400"):
             train(recipe.changed(["training.batch_size=400"]), tmp_path / "mine")
         assert not (tmp_path / "mine").exists()
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+    def test_evaluation(self, recipe: Recipe) -> None:
+        """A metric or a language that the evaluation's data does not have."""
+        changes = ["evaluation.metric=rank_distance", "evaluation.languages=['en']"]
+        with pytest.raises(RecipeError, match=r"evaluation\.metric: main_metric must be one of"):
+            train(recipe.changed(changes), dry_run=True)
+        changes = ["evaluation.held_out=", "evaluation.metric=multilingual_map", "evaluation.languages=['xx']"]
+        with pytest.raises(RecipeError, match=r"evaluation\.languages: the collection has .*, and not xx"):
+            train(recipe.changed(changes), dry_run=True)
+
     def test_fp16(self, recipe: Recipe) -> None:
         """Without a GPU there is bf16."""
         with pytest.raises(RecipeError, match=r"training\.precision: fp16 needs a GPU"):
@@ -269,11 +298,23 @@ class TestDryRun:
     """Everything but the training."""
 
     def test_writes_nothing(self, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The steps are counted, the output directory is not even looked at."""
+        """The steps are counted."""
         monkeypatch.chdir(tmp_path)
         summary = train(recipe.changed(["training.steps=", "training.epochs=1.5"]), tmp_path / "mine", dry_run=True)
         assert summary.steps == 15  # 40 items in batches of 4 are 10 steps
         assert list(tmp_path.iterdir()) == []
+
+    def test_directory_is_looked_at(self, trained: tuple[Path, TrainingSummary], recipe: Recipe) -> None:
+        """What the training would refuse is refused."""
+        with pytest.raises(RecipeError, match="is not empty: --resume goes on with it"):
+            train(recipe, trained[0], dry_run=True)
+
+    def test_damaged_model(self, recipe: Recipe, tmp_path: Path) -> None:
+        """Whatever is wrong with its files, the key is named."""
+        shutil.copytree(recipe.model.name, tmp_path / "base")
+        (tmp_path / "base" / "model.safetensors").write_bytes(b"cut off")
+        with pytest.raises(RecipeError, match=r"model\.name: .*base cannot be loaded"):
+            train(recipe.changed([f"model.name={tmp_path / 'base'}"]), dry_run=True)
 
     def test_no_such_model(self, recipe: Recipe, tmp_path: Path) -> None:
         """A directory that is no model."""
@@ -328,6 +369,16 @@ def test_options(recipe: Recipe, changes: list[str], tmp_path: Path) -> None:
     assert summary.trained_steps == 4
     assert all(np.isfinite(array).all() for array in weights(tmp_path / "mine").values())
     assert bool(summary.metrics) == (changes != ["evaluation="])
+
+
+def test_weights_in_half_precision(recipe: Recipe, tmp_path: Path) -> None:
+    """A model that was saved in bf16 is trained in float32: small steps would round away."""
+    from mteb_hybrid.trainers.recipes.model import load_model
+
+    half = SentenceTransformer(recipe.model.name, device="cpu").bfloat16()
+    half.save_pretrained(str(tmp_path / "half"))
+    model = load_model(recipe.changed([f"model.name={tmp_path / 'half'}"]), ["de"])
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_interrupted_placing_is_no_model(trained: tuple[Path, TrainingSummary], tmp_path: Path) -> None:

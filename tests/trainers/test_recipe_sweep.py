@@ -14,6 +14,7 @@ from tiny_recipes import tiny_recipe
 from mteb_hybrid.errors import RecipeError, TrainingDataError
 from mteb_hybrid.trainers.recipes import Recipe, TrainingSummary
 from mteb_hybrid.trainers.recipes import sweep as run_sweep
+from mteb_hybrid.trainers.recipes.output import OutputDirectory
 from mteb_hybrid.trainers.recipes.terminal import sweep_table
 
 RECIPE = tiny_recipe("tiny", "output.directory=elsewhere")
@@ -124,12 +125,26 @@ class TestTables:
         assert "too few items" in shown
         assert "fraction" in shown
 
-    def test_another_recipe_stops_the_sweep(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A point that was begun with another recipe is the user's to look at."""
+    def test_another_recipe_stops_the_sweep(self, trained: dict[str, Recipe], tmp_path: Path) -> None:
+        """A point that was begun with another recipe is the user's to look at, before any other is trained."""
+        point = OutputDirectory(tmp_path / "alpha-1")
+        point.begin(RECIPE.changed(["sampler.alpha=1", "training.seed=7"]), {}, 1)
+        (point.training / "checkpoint-2").mkdir()
+        with pytest.raises(RecipeError, match=r"alpha-1 was begun with another recipe.*\n.*training\.seed: 7, now"):
+            run_sweep(RECIPE, tmp_path, alphas=[0, 1])
+        assert not trained
 
-        def train(*_: Any, **__: Any) -> TrainingSummary:
-            raise RecipeError("was begun with another recipe")
+    def test_sweeps_in_one_folder_add_up(self, trained: dict[str, Recipe], tmp_path: Path) -> None:
+        """The tables keep the points of earlier sweeps; one that is trained again is there once."""
+        run_sweep(RECIPE, tmp_path, fractions=[0.05, 1])
+        points = run_sweep(RECIPE, tmp_path, fractions=[0.05, 0.5])
+        assert len(points) == 2
+        rows = list(csv.DictReader((tmp_path / "sweep.csv").open(encoding="utf-8")))
+        assert [row["point"] for row in rows] == ["fraction-1", "fraction-0.05", "fraction-0.5"]
+        assert rows[0]["loss"] == rows[2]["loss"] != ""
 
-        monkeypatch.setattr("mteb_hybrid.trainers.recipes.grid.train", train)
-        with pytest.raises(RecipeError, match="another recipe"):
-            run_sweep(RECIPE, tmp_path, alphas=[0])
+    def test_unknown_language(self, trained: dict[str, Recipe], tmp_path: Path) -> None:
+        """It is named before the first point is trained, by the option that it came with."""
+        with pytest.raises(RecipeError, match="sweep: languages: the data has no language 'xx'; it has"):
+            run_sweep(RECIPE, tmp_path, languages=[["en", "de"], ["en", "xx"]])
+        assert not trained

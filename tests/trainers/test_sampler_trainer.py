@@ -6,7 +6,6 @@ import functools
 from pathlib import Path
 
 import pytest
-import torch
 from datasets import Dataset, DatasetDict
 from recording_trainer import BATCH, RecordingTrainer, arguments, items_dataset, table
 from sentence_transformers import SentenceTransformer
@@ -17,15 +16,6 @@ from mteb_hybrid.trainers import HybridBatchSampler, ParallelDataset
 from mteb_hybrid.trainers.labels import label_cross_lingual, label_item
 
 pytest.importorskip("accelerate", reason="training needs accelerate")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Threads cost such a small model more than they give."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

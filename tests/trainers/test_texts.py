@@ -84,6 +84,18 @@ def test_block_select(block):
     assert block.queries["de"].read(positions(2)) == ["word 2"]
 
 
+def test_selected_texts_share_their_rows(block):
+    """Texts that lie in the same rows need one list of them, however many languages there are."""
+    once = block.select(positions(2, 0, 1))
+    rows = [texts.rows for texts in (*once.queries.values(), *once.passages.values())]
+    assert len({id(one) for one in rows}) == len({one.tobytes() for one in rows}) == 4
+    assert rows[0].dtype == np.int32
+    same = Block(3, {"de": block.queries["de"], "en": block.queries["de"]}, {"de": block.queries["de"]})
+    twice = same.select(positions(2, 0)).select(positions(1))
+    assert len({id(texts.rows) for texts in (*twice.queries.values(), *twice.passages.values())}) == 1
+    assert twice.queries["en"].read(positions(0)) == ["word 0"]
+
+
 @pytest.mark.parametrize(
     ("languages", "queries", "passages"),
     [

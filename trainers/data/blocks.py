@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mteb_hybrid.errors import TrainingDataError
-from mteb_hybrid.trainers.data.groups import TextGroups
+from mteb_hybrid.trainers.data.groups import TextGroups, checked_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,7 +53,13 @@ def group_texts(blocks: Sequence[Block], triples: Triples) -> Ints | None:
     for block, first in zip(blocks, triples.item_start.tolist(), strict=False):
         for role, by_language in (("query", block.queries), ("passage", block.passages)):
             for language, several in by_language.items():
-                groups.add(first, several.chunks(block.count), f"{block.collection}, {role} in {language!r}")
+                where = f"{block.collection}, {role} in {language!r}"
+                groups.add(first, checked_texts(several.chunks(block.count), where, several.row))
+        for language, negatives in block.negatives.items():
+            for several in negatives:
+                where = f"{block.collection}, negative in {language!r}"
+                for _ in checked_texts(several.chunks(block.count), where, several.row):
+                    pass  # any item may have them: they say nothing about which items are the same
     return groups.groups()
 
 

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from mteb_hybrid.errors import TrainingDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +23,27 @@ if TYPE_CHECKING:
 _IN_MEMORY = 2**24
 """Hashes beyond this many lie in a temporary file and are compared part by part, in about as many bytes as this many
 need: a few hundred MiB."""
+
+
+def checked_texts(chunks: Iterable[Sequence[Any]], where: str, row: Callable[[int], int]) -> Iterator[list[str]]:
+    """Texts without surrounding white space, chunk by chunk.
+
+    Args:
+        chunks: The texts, in order.
+        where: What they are, for messages.
+        row: The row of their table in which the n-th text lies, for messages.
+
+    Raises:
+        TrainingDataError: Something is no text, or an empty one.
+    """
+    offset = 0
+    for chunk in chunks:
+        stripped = [text.strip() if isinstance(text, str) else "" for text in chunk]
+        if not all(stripped):
+            place = stripped.index("")
+            raise TrainingDataError(f"{where}: row {row(offset + place)} has {chunk[place]!r} where a text should be")
+        yield stripped
+        offset += len(chunk)
 
 
 class TextGroups:
@@ -49,27 +70,18 @@ class TextGroups:
         )
         self._bar = tqdm(total=texts, desc="Looking for items that share a text", unit="text", delay=5, leave=False)
 
-    def add(self, first_item: int, chunks: Iterable[Sequence[Any]], where: str) -> None:
+    def add(self, first_item: int, chunks: Iterable[Sequence[str]]) -> None:
         """Add one text for each of a run of items.
 
         Args:
             first_item: The item of the first text; the others follow.
-            chunks: The texts, in order.
-            where: What they are, for messages.
-
-        Raises:
-            TrainingDataError: Something is no text, or an empty one.
+            chunks: The texts, in order, as `checked_texts` gives them.
         """
         at = self._start[-1]
         offset = 0
         for chunk in chunks:
-            hashes = np.empty(len(chunk), dtype=np.uint64)
-            for place, text in enumerate(chunk):
-                stripped = text.strip() if isinstance(text, str) else ""
-                if not stripped:
-                    raise TrainingDataError(f"{where}: item {offset + place} has {text!r} where a text should be")
-                # a lone surrogate cannot be encoded strictly, and is a text like others
-                hashes[place] = xxhash.xxh3_64_intdigest(stripped.encode("utf-8", "surrogatepass"))
+            # a lone surrogate cannot be encoded strictly, and is a text like others
+            hashes = [xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) for text in chunk]
             self._hashes[at + offset : at + offset + len(chunk)] = hashes
             offset += len(chunk)
             self._bar.update(len(chunk))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,7 +136,8 @@ class ParallelDataset(LazyDataset):
         """A table with a row for an item in a language: ``item``, ``language``, ``query``, ``passage``, ``negative``.
 
         Args:
-            dataset: The table; columns that start with ``negative`` are negatives.
+            dataset: The table; other columns are left alone. Negatives are in ``negative``, or
+                ``negative_1``, ``negative_2``, ...
             languages: Which to use. Default: all.
             name: The collection's name.
             **options: As for `from_collection`.
@@ -150,8 +153,8 @@ class ParallelDataset(LazyDataset):
     ) -> ParallelDataset:
         """One data set of pairs for each language pair, such as a ``DatasetDict`` keyed ``en-de``.
 
-        The first column of texts is the query, the second the passage, further ones are negatives. Column ``item``
-        links the rows of all pairs; without it every row is an item of its own.
+        The first column of texts is the query, the second the passage, further ones are negatives; columns that hold no
+        texts are left alone. Column ``item`` links the rows of all pairs; without it every row is an item of its own.
 
         Args:
             mapping: Data sets by pair, query language first, ``"en-de"`` or ``("en", "de")``.
@@ -235,13 +238,34 @@ class ParallelDataset(LazyDataset):
         """Several views as one, drawn in proportion to their numbers of items, or with a temperature.
 
         Raises:
-            TrainingDataError: There is no view, or they differ in their columns.
+            TrainingDataError: There is no view, they differ in their columns, or with a temperature two have a
+                collection of the same name, or one was made with a temperature of its own.
         """
         columns = {tuple(view.column_names) for view in views}
         if len(columns) != 1:
             raise TrainingDataError(f"views can be joined if they have the same columns; these have {sorted(columns)}")
+        if any(view.training_rows.temperature != 1.0 for view in views):
+            raise TrainingDataError("a view with a temperature cannot be joined; join all views at once with one")
+        names = Counter(name for view in views for name in view.collections)
+        if temperature != 1.0 and (twice := [name for name, count in names.items() if count > 1]):
+            raise TrainingDataError(
+                f"two views have a collection {twice[0]!r}, which a temperature would take for one; builders take name="
+            )
         blocks = [block for view in views for block in view.blocks]
         return cls(blocks, parallel=views[0].parallel, temperature=temperature)
+
+    def prompts(self, query: str, passage: str) -> dict[str, str]:
+        """The prompt of every column of texts, for ``prompts=`` of the trainer's arguments.
+
+        Args:
+            query: Put in front of queries, those in another language among them.
+            passage: Put in front of passages and negatives.
+        """
+        return {
+            column: query if column.startswith("query") else passage
+            for column in self.column_names
+            if column != "label"
+        }
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -272,7 +296,7 @@ class ParallelDataset(LazyDataset):
         Raises:
             TrainingDataError: One of the views would be empty.
         """
-        count = round(held_out * self.num_items) if isinstance(held_out, float) else held_out
+        count = held_out if isinstance(held_out, Integral) else round(float(held_out) * self.num_items)
         groups = self.training_rows.groups
         names = np.arange(self.num_items) if groups is None else groups
         found, sizes = np.unique(names, return_counts=True)
@@ -284,10 +308,17 @@ class ParallelDataset(LazyDataset):
         return self.select_items(np.flatnonzero(~mask)), self.select_items(np.flatnonzero(mask))
 
     def select_items(self, items: Ints) -> ParallelDataset:
-        """The view of some items, int64 in [0, ``num_items``), each at most once; they are put in ascending order."""
+        """The view of some items, int64 in [0, ``num_items``), each at most once; they are put in ascending order.
+
+        Raises:
+            TrainingDataError: They are no such numbers, or there are none.
+        """
         items = np.unique(items)
-        if not len(items) or items[0] < 0 or items[-1] >= self.num_items:
-            raise TrainingDataError(f"items must be numbers in [0, {self.num_items}), and at least one")
+        if items.dtype.kind not in "iu" or not len(items) or items[0] < 0 or items[-1] >= self.num_items:
+            raise TrainingDataError(
+                f"items must be whole numbers in [0, {self.num_items}), and at least one; np.flatnonzero makes them of "
+                "a mask"
+            )
         blocks, groups = select_items(self.blocks, self.training_rows, items)
         return self._like(blocks, groups)
 

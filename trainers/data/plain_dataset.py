@@ -10,7 +10,7 @@ import xxhash
 from datasets import Dataset
 
 from mteb_hybrid.errors import TrainingDataError
-from mteb_hybrid.trainers.data.groups import TextGroups
+from mteb_hybrid.trainers.data.groups import TextGroups, checked_texts
 from mteb_hybrid.trainers.data.rows import TrainingRows
 from mteb_hybrid.trainers.data.triples import Shape, Triples
 from mteb_hybrid.trainers.labels import encode_label
@@ -83,7 +83,7 @@ def _read(plain: Dataset, languages: tuple[str, str], texts: list[str]) -> Train
     for column in texts:
         only = plain.select_columns([column])
         chunks = (only[start : start + 10_000][column] for start in range(0, len(only), 10_000))
-        groups.add(0, chunks, f"column {column!r}")
+        groups.add(0, checked_texts(chunks, f"column {column!r}", int))
     linked = _same_items(plain)
     found_groups = groups.groups([linked] if linked is not None else [])
     if found_groups is not None:  # by row of the data set; wanted is by item, with items as names of groups

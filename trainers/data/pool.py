@@ -38,7 +38,7 @@ class Pool:
         shifted: Ints = positions + self._shift[np.searchsorted(self._ends, positions, side="right")]
         return shifted
 
-    def chunks(self, size: int = 2**12) -> Iterator[Ints]:
+    def chunks(self, size: int = 2**16) -> Iterator[Ints]:
         """All items in their own order, a few at a time."""
         for start in range(0, self.size, size):
             yield self.items(np.arange(start, min(start + size, self.size)))

@@ -46,7 +46,11 @@ class Texts:
 
     def select(self, positions: NDArray[np.int64]) -> Texts:
         """The texts of some of the items, in the order of ``positions``."""
-        return replace(self, rows=self._rows(positions).astype(np.int32 if len(self.dataset) < 2**31 else np.int64))
+        return replace(self, rows=narrow(self._rows(positions)))
+
+    def row(self, position: int) -> int:
+        """The table's row of the item at this position of the block."""
+        return position + self.rows if isinstance(self.rows, int) else int(self.rows[position])
 
     def _rows(self, positions: NDArray[np.int64]) -> NDArray[np.integer[Any]]:
         rows: NDArray[np.integer[Any]] = positions + self.rows if isinstance(self.rows, int) else self.rows[positions]
@@ -56,6 +60,11 @@ class Texts:
 def column_texts(dataset: Dataset, column: str, rows: int | NDArray[np.integer[Any]] = 0) -> Texts:
     """Texts that lie in one column of a data set, whose other columns are never read."""
     return Texts(dataset.select_columns([column]).with_format(None), column, rows)
+
+
+def narrow(rows: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """Numbers of rows in as few bytes as a large table leaves them: int32 if they fit, else int64."""
+    return rows.astype(np.int32 if not len(rows) or rows.max() < 2**31 else np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +89,21 @@ class Block:
     negatives_by: Literal["passage", "query"] = "passage"
 
     def select(self, positions: NDArray[np.int64]) -> Block:
-        """The block of some of the items."""
+        """The block of some of the items, in the order of ``positions``; texts that lie in the same rows share them."""
+        made: dict[tuple[bool, int], Texts] = {}
+
+        def part(texts: Texts) -> Texts:
+            key = (True, texts.rows) if isinstance(texts.rows, int) else (False, id(texts.rows))
+            if key not in made:
+                made[key] = texts.select(positions)
+            return replace(texts, rows=made[key].rows)
+
         return replace(
             self,
             count=len(positions),
-            queries={language: texts.select(positions) for language, texts in self.queries.items()},
-            passages={language: texts.select(positions) for language, texts in self.passages.items()},
-            negatives={
-                language: tuple(texts.select(positions) for texts in several)
-                for language, several in self.negatives.items()
-            },
+            queries={language: part(texts) for language, texts in self.queries.items()},
+            passages={language: part(texts) for language, texts in self.passages.items()},
+            negatives={language: tuple(map(part, several)) for language, several in self.negatives.items()},
         )
 
     def restrict(self, languages: Iterable[str]) -> Block | None:

@@ -19,6 +19,7 @@ from mteb_hybrid.embeddings import checked_embeddings
 from mteb_hybrid.errors import EmbeddingError
 from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity
 from mteb_hybrid.ranking import RankCounter
+from mteb_hybrid.trainers.evaluation.item_parts import item_parts
 from mteb_hybrid.trainers.evaluation.judged import METRICS, JudgedLanguages
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mteb_hybrid.collections import LanguagePart, ParallelCollection
     from mteb_hybrid.counted import Ranking
     from mteb_hybrid.exact import Similarity
+    from mteb_hybrid.trainers.data.parallel_dataset import ParallelDataset
     from mteb_hybrid.trainers.evaluation.judged import AskedQuestions
 else:
     try:
@@ -162,6 +164,22 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         parts = [collection.load(language) for language in (collection.languages if languages is None else languages)]
         ids = {part.language: collection.passage_ids(part.language, len(part.passages)) for part in parts}
         return cls(parts, **{"name": collection.name, "passage_ids": ids, **options})
+
+    @classmethod
+    def from_dataset(cls, dataset: ParallelDataset, **options: Any) -> Self:
+        """The evaluator of training items, such as those that `ParallelDataset.split_items` holds out.
+
+        Their passages are searched, each distinct text of a language once. A passage is relevant for a query if an item
+        with that query's text has it.
+
+        Args:
+            dataset: The items.
+            options: As in the class; ``max_queries`` and ``max_passages`` make it small.
+
+        Raises:
+            TrainingDataError: No language has both queries and passages.
+        """
+        return cls(item_parts(dataset), **options)
 
     def __call__(  # type: ignore[override]  # of models that encode questions and passages
         self, model: SentenceTransformer, output_path: str | None = None, epoch: float = -1, steps: int = -1

@@ -114,7 +114,7 @@ class HybridLoss(nn.Module):
             if mini_batch_size is None
             else _MiniBatches(model, self.objective, mini_batch_size)
         )
-        self._warned = False
+        self._warned = self._warned_of_items = self._seen_items = False
 
     def forward(
         self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None
@@ -133,6 +133,8 @@ class HybridLoss(nn.Module):
             ValueError: Labels that are not made by `encode_label`, or columns that an option needs are not there.
         """
         read = None if labels is None else BatchLabels.read(labels, self.mask_same_item, self.objective.gather)
+        if read is not None and read.items is not None:
+            self._check_items(read)
         columns = self._columns(list(sentence_features), parallel=read is not None and read.parallel)
         self.embedder.labels = read
         total: Tensor = self.embedder(columns, labels)
@@ -142,6 +144,24 @@ class HybridLoss(nn.Module):
         # gradients go back through the total, where the gradient cache hangs, and once: here it adds nothing else
         parts = {"monolingual_loss": monolingual + (total - total.detach()), "cross_lingual_loss": cross_lingual}
         return parts | {"consistency_loss": consistency} if self.objective.consistency > 0 else parts
+
+    def _check_items(self, labels: BatchLabels) -> None:
+        """Make sure that labels tell rows apart: batches of one item only must come after others, and are noted once.
+
+        A small last batch may well be of one item, and then has no loss; labels that are the same in all rows of the
+        first batch mean something else.
+        """
+        if not labels.one_item:
+            self._seen_items = True
+            return
+        what = "all rows of a batch are of one item, so no passage of it is left as a negative"
+        if not self._seen_items:
+            raise ValueError(
+                f"{what}. {WHAT_A_LABEL_IS}; or take every other row's passage as a negative: mask_same_item=False"
+            )
+        if not self._warned_of_items:
+            self._warned_of_items = True
+            logger.warning("%s: such batches teach nothing; HybridBatchSampler makes none", what)
 
     def _columns(self, features: list[dict[str, Tensor]], *, parallel: bool) -> list[dict[str, Tensor]]:
         """The columns to embed, in the order of `Objective`."""

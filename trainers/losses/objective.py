@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mteb_hybrid.trainers.losses.contrast import Contrast
 
 WHAT_A_LABEL_IS = (
-    "The column 'label' of HybridLoss holds integers that say of which item a row is, made by "
+    "The label column of HybridLoss ('label'; 'labels', 'score' and 'scores' are taken for it, too) holds integers that "
+    "say of which item a row is, made by "
     "mteb_hybrid.trainers.labels.encode_label, by ParallelDataset or by HybridBatchSampler. If yours means something "
     "else, remove it: dataset.remove_columns('label')"
 )
@@ -34,18 +35,20 @@ class BatchLabels:
         items: int64, shape (world,): the items of all processes' rows; None where they are not to be masked.
         cross_lingual: bool, shape (batch,): which of this process's rows have a passage in another language.
         parallel: Whether the batch has the columns ``query_parallel`` and ``passage_parallel``.
+        one_item: Whether all of several rows are of one item, which leaves no passage of the batch as a negative.
     """
 
     items: Tensor | None
     cross_lingual: Tensor
     parallel: bool
+    one_item: bool = False
 
     @classmethod
     def read(cls, labels: Tensor, mask_same_item: bool, gather: bool) -> BatchLabels:
         """Read labels as `encode_label` makes them; items are gathered over processes if embeddings are.
 
         Raises:
-            ValueError: They cannot be such labels, or all rows are of one item, which leaves no negatives.
+            ValueError: They cannot be such labels.
         """
         if labels.ndim != 1 or labels.dtype not in _INTEGERS:
             raise ValueError(f"labels are {labels.dtype} of shape {tuple(labels.shape)}. {WHAT_A_LABEL_IS}")
@@ -56,16 +59,12 @@ class BatchLabels:
         parallel = label_parallel(host).bool()
         if bool((parallel != parallel[:1]).any()):
             raise ValueError(f"only some rows of a batch have parallel columns, by their labels. {WHAT_A_LABEL_IS}")
-        items = None
+        items, one_item = None, False
         if mask_same_item:
             items = label_item(labels)
             items = gathered(items) if gather else items
-            if len(items) > 1 and bool((items == items[0]).all()):
-                raise ValueError(
-                    f"all {len(items)} rows of a batch are of one item, so no passage is left as a negative. "
-                    f"{WHAT_A_LABEL_IS}; or take every other row's passage as a negative: mask_same_item=False"
-                )
-        return cls(items, label_cross_lingual(labels).bool(), bool(parallel.any()))
+            one_item = len(items) > 1 and bool((items == items[0]).all())
+        return cls(items, label_cross_lingual(labels).bool(), bool(parallel.any()), one_item)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,9 @@ def mine_parallel_hard_negatives(
     a query has several positives, in a multilingual pool its passage in every language, the margins are below the one
     that is least similar.
 
-    Embeddings of a language (for a multilingual pool of all languages) are held in memory: 4 x dimension bytes for each
-    different text.
+    Embeddings of a language (for a multilingual pool of all languages) are held in memory, and by FAISS once more:
+    8 x dimension bytes for each different text, and about 100 more for its bookkeeping. Without FAISS up to 1 GiB of
+    scores takes the place of the second copy.
 
     Args:
         view: The items.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
+import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import xxhash
 from datasets import Dataset, load_from_disk
 
 from mteb_hybrid import collections
-from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.errors import MtebHybridError, RecipeError
 from mteb_hybrid.trainers.data.parallel_dataset import ParallelDataset
 from mteb_hybrid.trainers.recipes.schema import BeirData, CollectionData, MmarcoData, PairsData, TableData
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from mteb_hybrid.trainers.recipes.reading import Recipe
     from mteb_hybrid.trainers.recipes.schema import Data
 
+Made = TypeVar("Made")
 _COLLECTIONS: dict[str, Callable[[], ParallelCollection]] = {
     "miniqa-r": collections.miniqa_r,
     "mlqa-r": collections.mlqa_r,
@@ -32,8 +37,9 @@ _FILES = {
     ".parquet": Dataset.from_parquet,
     ".jsonl": Dataset.from_json,
     ".json": Dataset.from_json,
-    ".csv": Dataset.from_csv,
-    ".tsv": lambda path, **options: Dataset.from_csv(path, sep="\t", **options),
+    # "NA" is a text; quotes mean something in the one and nothing in the other, as in BEIR's and mMARCO's files
+    ".csv": partial(Dataset.from_csv, keep_default_na=False, na_values=[""]),
+    ".tsv": partial(Dataset.from_csv, keep_default_na=False, na_values=[""], sep="\t", quoting=csv.QUOTE_NONE),
 }
 
 
@@ -49,12 +55,14 @@ class Views:
     train: ParallelDataset
     held_out: ParallelDataset | None
 
-    def counts(self) -> dict[str, Any]:
-        """Numbers of items by collection, and what is held out, for the model card and for telling data apart."""
+    def describe(self) -> dict[str, Any]:
+        """Numbers of items by collection, what is held out, and a hash of a sample of rows, for telling data apart."""
+        sample = self.train.select_columns([name for name in self.train.column_names if name != "label"])
         return {
             "train": self.train.collections,
             "held_out": {} if self.held_out is None else self.held_out.collections,
             "languages": list(self.train.languages),
+            "sample": xxhash.xxh3_64_hexdigest(json.dumps(sample.to_list()).encode()),
         }
 
 
@@ -92,10 +100,11 @@ def build_views(recipe: Recipe) -> Views:
     compared on the same items.
 
     Raises:
-        RecipeError: A table cannot be used; the message names it.
-        MtebHybridError: Data is missing or inconsistent.
+        RecipeError: Data is missing or inconsistent; the message names the key.
     """
-    views = [_build(table, number, parallel=recipe.parallel) for number, table in enumerate(recipe.data)]
+    views = [
+        _named(f"data.{number}", _build, table, number, recipe.parallel) for number, table in enumerate(recipe.data)
+    ]
     names = Counter(name for view in views for name in view.collections)
     if twice := [name for name, count in names.items() if count > 1]:
         raise RecipeError(f"data: {twice[0]!r} is there twice; give the tables a name of their own")
@@ -105,7 +114,7 @@ def build_views(recipe: Recipe) -> Views:
     held_out = None
     train = whole
     if evaluation is not None and evaluation.held_out is not None:
-        train, held_out = whole.split_items(evaluation.held_out, seed=evaluation.seed)
+        train, held_out = _named("evaluation.held_out", whole.split_items, evaluation.held_out, seed=evaluation.seed)
         languages = evaluation.languages or recipe.sampler.languages
         held_out = (held_out if languages is None else held_out.restrict(languages)).for_evaluation()
     fractions = {
@@ -127,7 +136,17 @@ def _reduced(view: ParallelDataset, fractions: Mapping[str, float], seed: int) -
     return view.select_items(np.concatenate(kept))
 
 
-def _build(table: Data, number: int, *, parallel: bool) -> ParallelDataset:
+def _named(key: str, make: Callable[..., Made], *arguments: Any, **options: Any) -> Made:
+    """What a function makes; its errors name the key."""
+    try:
+        return make(*arguments, **options)
+    except RecipeError:
+        raise
+    except MtebHybridError as error:
+        raise RecipeError(f"{key}: {error}") from error
+
+
+def _build(table: Data, number: int, parallel: bool) -> ParallelDataset:
     options: dict[str, Any] = {"parallel": parallel}
     match table:
         case CollectionData():
@@ -162,7 +181,7 @@ def _read(written: str, key: str) -> Dataset:
     try:
         dataset = load_from_disk(str(path)) if path.is_dir() else _FILES[path.suffix](str(path))
     except Exception as error:  # whatever datasets makes of a file that is no such table
-        raise RecipeError(f"{key}: {written} cannot be read: {error}") from error
+        raise RecipeError(f"{key}: {written} cannot be read: {error.__cause__ or error}") from error
     if not isinstance(dataset, Dataset):
         raise RecipeError(f"{key}: {written} holds several tables ({', '.join(dataset)}); name the folder of one")
     return dataset

@@ -10,15 +10,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mteb_hybrid.atomic import atomic_path
-from mteb_hybrid.errors import RecipeError, TrainingDataError
-from mteb_hybrid.trainers.recipes.run import is_first_process, train
+from mteb_hybrid.errors import MtebHybridError, RecipeError
+from mteb_hybrid.trainers.recipes.data import build_views
+from mteb_hybrid.trainers.recipes.output import OutputDirectory
+from mteb_hybrid.trainers.recipes.run import TrainingSummary, is_first_process, several_processes, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mteb_hybrid.trainers.recipes.reading import Recipe
-    from mteb_hybrid.trainers.recipes.run import TrainingSummary
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +66,8 @@ def sweep(
 
     Points that are done are left as they are, one that was interrupted goes on from its last checkpoint. All points are
     evaluated on the same held-out items; if languages vary and the recipe does not say which to evaluate on, on those
-    of all points together. After each point ``sweep.csv`` and ``sweep.json`` are written anew.
+    of all points together. After each point ``sweep.csv`` and ``sweep.json`` are written anew, with the points of
+    sweeps that were run in the same folder before.
 
     Args:
         recipe: What all points share.
@@ -74,12 +78,17 @@ def sweep(
         seeds: Values of ``training.seed``.
 
     Returns:
-        All points, those that failed among them: a point that the data is too small for does not stop the others.
+        All points, those that failed among them: one that the data is too small for, or that does not fit into the
+        GPU's memory, does not stop the others.
 
     Raises:
         RecipeError: A value cannot be used, or there is none; or a point was begun with another recipe.
     """
     points = list(_points(recipe, alphas, languages, fractions, seeds))
+    if languages:
+        _check_languages(recipe, languages)
+    for point, changed in points:
+        OutputDirectory(Path(output) / point.name).check(changed, resume=True)
     names = [point.name for point, _ in points]
     if twice := [name for name in names if names.count(name) > 1]:
         raise RecipeError(f"sweep: {twice[0]} is there twice")
@@ -89,12 +98,37 @@ def sweep(
         try:
             summary = train(changed, Path(output) / point.name, resume=True)
             done.append(SweepPoint(point.name, point.values, summary))
-        except TrainingDataError as error:
+        except (MtebHybridError, torch.OutOfMemoryError) as error:
+            if not isinstance(error, MtebHybridError) and several_processes():
+                raise  # the others would wait for this one
             logger.warning("%s: %s", point.name, error)
             done.append(SweepPoint(point.name, point.values, problem=str(error)))
         if is_first_process():
-            _write(Path(output), done)
+            _write(Path(output), [*_others(Path(output), names), *done])
     return done
+
+
+def _check_languages(recipe: Recipe, languages: Sequence[Sequence[str]]) -> None:
+    """Make sure, before the first training, that the data has all languages."""
+    plain = {key: value for key, value in recipe.plain().items() if key != "evaluation"}
+    plain["sampler"] = {"alpha": recipe.sampler.alpha}
+    plain["training"] = {key: value for key, value in plain["training"].items() if key not in ("patience", "load_best")}
+    known = build_views(type(recipe).parse(plain)).train.languages
+    for language in sorted({language for several in languages for language in several}):
+        if language not in known:
+            raise RecipeError(f"sweep: languages: the data has no language {language!r}; it has {', '.join(known)}")
+
+
+def _others(output: Path, names: Sequence[str]) -> list[SweepPoint]:
+    """The points of sweeps that were run in this folder before, but for some."""
+    path = output / "sweep.json"
+    if not path.is_file():
+        return []
+    found = []
+    for point in json.loads(path.read_text(encoding="utf-8")):
+        summary = point.pop("summary")
+        found.append(SweepPoint(**point, summary=None if summary is None else TrainingSummary(**summary)))
+    return [point for point in found if point.name not in names]
 
 
 def sweep_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.models.directory import directory_revision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from mteb_hybrid.trainers.recipes.reading import Recipe
+
+
+def base_revision(recipe: Recipe) -> str:
+    """What tells the base model from another of its name: a hash of a directory's files, or the hub's revision."""
+    directory = Path(recipe.model.name).expanduser()
+    return directory_revision(directory) if directory.is_dir() else recipe.model.revision or "main"
 
 
 def load_model(recipe: Recipe, languages: Sequence[str]) -> SentenceTransformer:
@@ -32,6 +39,7 @@ def load_model(recipe: Recipe, languages: Sequence[str]) -> SentenceTransformer:
 
     name = recipe.model.name
     directory = Path(name).expanduser()
+    _check_length(recipe)
     card = SentenceTransformerModelCardData(
         language=list(recipe.sampler.languages or languages),
         local_files_only=True,  # the card asks the hub for nothing
@@ -42,16 +50,30 @@ def load_model(recipe: Recipe, languages: Sequence[str]) -> SentenceTransformer:
             revision=recipe.model.revision,
             model_card_data=card,
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever the many formats of models make of a missing or damaged file
         raise RecipeError(f"model.name: {name} cannot be loaded: {error}") from error
+    model.float()  # in half precision small steps would round away
     if not directory.is_dir():
         card.base_model = name
     model.prompts = {"query": recipe.model.query_prompt, "document": recipe.model.passage_prompt}
     model.default_prompt_name = None
     if (length := recipe.model.max_seq_length) is not None:
-        config = getattr(getattr(model[0], "auto_model", None), "config", None)
-        positions = getattr(config, "max_position_embeddings", None)
-        if positions is not None and length > positions:
-            raise RecipeError(f"model.max_seq_length: {name} has {positions} positions, got {length}")
         model.max_seq_length = length
     return model
+
+
+def _check_length(recipe: Recipe) -> None:
+    """Make sure that the model can read texts as long as the recipe wants, by its configuration alone."""
+    from transformers import AutoConfig
+
+    name, length = recipe.model.name, recipe.model.max_seq_length
+    if length is None:
+        return
+    directory = Path(name).expanduser()
+    try:
+        config = AutoConfig.from_pretrained(str(directory) if directory.is_dir() else name)
+    except Exception:  # noqa: BLE001 - it has another layout, or is no model, which loading it will say better
+        return
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and length > positions:
+        raise RecipeError(f"model.max_seq_length: {name} has {positions} positions, got {length}")

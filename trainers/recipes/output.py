@@ -6,7 +6,7 @@
     ├── modules.json, model.safetensors, README.md, ...   the model, there once the training is done
     └── training/
         ├── recipe.toml                                   what is trained; a run goes on with the same one only
-        ├── data.json                                     numbers of items, likewise
+        ├── data.json                                     hashes of model and data, numbers of items, likewise
         ├── checkpoint-500/, eval/, trainer_state.json    sentence-transformers' trainer's; the last one is its log
         └── summary.json                                  written last: the training is done
 """
@@ -54,6 +54,10 @@ class OutputDirectory:
             RecipeError: Something is there already and ``resume`` is False; or it is True, and what is there was
                 trained by another recipe.
         """
+        if file := next(
+            (path for path in (self.path, *self.path.parents) if path.exists() and not path.is_dir()), None
+        ):
+            raise RecipeError(f"output.directory: {file} is a file")
         if self._is_fresh():
             return None
         if not (resume and self._recipe.is_file()):
@@ -71,7 +75,7 @@ class OutputDirectory:
 
         Args:
             recipe: What is trained.
-            data: What it is trained on, in numbers.
+            data: What it starts from, model and data, in numbers and hashes.
             processes: How many processes train.
 
         Returns:
@@ -82,13 +86,18 @@ class OutputDirectory:
         """
         data = {**data, "processes": processes}
         if self._is_fresh():
-            for path, text in ((self._data, json.dumps(data, indent=1)), (self._recipe, recipe.to_toml())):
-                with atomic_path(path) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
+            try:
+                for path, text in ((self._data, json.dumps(data, indent=1)), (self._recipe, recipe.to_toml())):
+                    with atomic_path(path) as temporary:
+                        temporary.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise RecipeError(f"output.directory: {self.path} cannot be written: {error}") from error
             return None
         before = json.loads(self._data.read_text(encoding="utf-8"))
         if changed := [f"{key}: {before.get(key)}, now {data[key]}" for key in data if before.get(key) != data[key]]:
-            raise RecipeError(f"{self.path} was begun on other data or processes:\n  " + "\n  ".join(changed))
+            raise RecipeError(
+                f"{self.path} was begun with another model, other data or processes:\n  " + "\n  ".join(changed)
+            )
         return self._last_checkpoint(processes)
 
     def place_model(self, save: Callable[[Path], None]) -> None:
@@ -116,8 +125,6 @@ class OutputDirectory:
         """Whether nothing is lost if a training begins here: there is nothing, or one that got to no checkpoint."""
         if not self.path.exists():
             return True
-        if not self.path.is_dir():
-            return False
         begun = [self.training] if self._recipe.is_file() and not any(self.training.glob("checkpoint-*")) else []
         return list(self.path.iterdir()) in ([], begun)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import MtebHybridError, RecipeError
 from mteb_hybrid.trainers.recipes.card import write_card
 from mteb_hybrid.trainers.recipes.data import build_views, check_paths
+from mteb_hybrid.trainers.recipes.ended import best_step, take_result, training_ended
 from mteb_hybrid.trainers.recipes.evaluation import build_evaluator
-from mteb_hybrid.trainers.recipes.model import load_model
+from mteb_hybrid.trainers.recipes.model import base_revision, load_model
 from mteb_hybrid.trainers.recipes.output import OutputDirectory
 from mteb_hybrid.trainers.recipes.trainer import build_trainer, plan_batches, trains_on_cpu
 
@@ -42,6 +45,7 @@ class TrainingSummary:
         best_step: The step that the model is from; None where that is the last one.
         seconds: Wall time of the training; of a resumed one since it was resumed.
         metrics: What the model scores in the evaluation, such as ``loss``; empty without one.
+        processes: Number of processes that trained together.
     """
 
     output: str | None
@@ -53,6 +57,7 @@ class TrainingSummary:
     best_step: int | None = None
     seconds: float = 0.0
     metrics: dict[str, float] | None = None
+    processes: int = 1
 
 
 def train(
@@ -68,11 +73,12 @@ def train(
             its folder ``training``.
         resume: Go on from the last complete checkpoint in the directory, if there is one. A training that is done is
             not done again.
-        dry_run: Build everything, the model and the data among it, and stop before the first step; nothing is written.
+        dry_run: Check the directory, build everything, the model and the data among it, and stop before the first step;
+            nothing is written.
 
     Raises:
-        RecipeError: The recipe does not fit what is there, or the directory holds something else.
-        MtebHybridError: Data is missing or inconsistent.
+        RecipeError: The recipe does not fit what is there, data is missing or inconsistent, or the directory holds
+            something else.
     """
     if importlib.util.find_spec("accelerate") is None:
         raise RecipeError('training needs accelerate: pip install "mteb-hybrid[train]"')
@@ -85,27 +91,34 @@ def train(
 
     from accelerate import PartialState
 
+    if trains_on_cpu():
+        # sentence-transformers 5.0 makes arguments of its own for the model card, which, unless told by the
+        # environment, look for GPUs and forget the other processes
+        os.environ["ACCELERATE_USE_CPU"] = "true"
     processes = PartialState(cpu=trains_on_cpu())  # from here on the sampler knows how many processes there are
-    place = None if dry_run or directory is None else OutputDirectory(directory)
+    place = None if directory is None else OutputDirectory(directory)
     if place is not None:
-        done = _first(processes, lambda: place.check(recipe, resume=resume))
+        done = _first(processes, partial(place.check, recipe, resume=resume))
         if done is not None:
             logger.warning("%s is done already: nothing is left to train", place.path)
             return TrainingSummary(**done)
     views = build_views(recipe)
     batches = plan_batches(recipe, views.train)
-    checkpoint = None
-    if place is not None:
-        counts, number = views.counts(), processes.num_processes
-        checkpoint = _first(processes, lambda: place.begin(recipe, counts, number))
-    model = load_model(recipe, views.train.languages)
     evaluator = build_evaluator(recipe, views)
+    checkpoint = None
+    if dry_run:
+        place = None
+    if place is not None:
+        start, number = {**views.describe(), "model": base_revision(recipe)}, processes.num_processes
+        checkpoint = _first(processes, partial(place.begin, recipe, start, number))
+    model = load_model(recipe, views.train.languages)
     summary = TrainingSummary(
         output=None if place is None else str(place.path),
         items=views.train.collections,
         held_out=0 if views.held_out is None else views.held_out.num_items,
         languages=list(recipe.sampler.languages or views.train.languages),
         steps=batches.steps,
+        processes=processes.num_processes,
     )
     if place is None:
         with tempfile.TemporaryDirectory() as scratch:  # the trainer makes its folder at once
@@ -113,6 +126,13 @@ def train(
         return summary
     trainer = build_trainer(recipe, views, batches, model, evaluator, place.training)
     return _run(trainer, recipe, place, summary, processes, checkpoint)
+
+
+def several_processes() -> bool:
+    """Whether other processes train together with this one."""
+    from accelerate import PartialState
+
+    return bool(PartialState().num_processes > 1)
 
 
 def is_first_process() -> bool:
@@ -148,15 +168,16 @@ def _run(
 ) -> TrainingSummary:
     """Train, evaluate, save; the model is there and complete before the summary is."""
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if checkpoint is not None and training_ended(checkpoint, summary.steps, recipe.training.patience):
+        take_result(trainer, checkpoint, best=recipe.training.keeps_best)
+    else:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     seconds = time.monotonic() - started
-    trained = trainer.state.global_step
-    best = trainer.state.best_model_checkpoint if recipe.training.keeps_best else None
     metrics = {} if recipe.evaluation is None else trainer.evaluate()
     summary = replace(
         summary,
-        trained_steps=trained,
-        best_step=None if best is None else int(best.rsplit("-", 1)[1]),
+        trained_steps=trainer.state.global_step,
+        best_step=best_step(trainer.state) if recipe.training.keeps_best else None,
         seconds=seconds,
         metrics=_scores(metrics),
     )

@@ -244,7 +244,8 @@ class TrainingTable(Table):
         max_grad_norm: Gradients are clipped to this norm.
         gradient_accumulation: Batches for one optimiser step.
         seed: Of batches, dropout, and which items a fraction takes.
-        precision: ``bf16`` and ``fp16`` are mixed precision: the weights stay float32.
+        precision: ``bf16`` and ``fp16`` are mixed precision: the weights are float32, also of a model that was
+            saved in less.
         logging_steps: Steps between two lines of the log.
         save_every: Steps between two checkpoints. Default: as often as evaluations, else every 500.
         keep_checkpoints: How many stay on disk, beside the best one.
@@ -254,7 +255,7 @@ class TrainingTable(Table):
     """
 
     steps: Count | None = None
-    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    epochs: Annotated[float, Field(gt=0, le=1e6)] | None = None
     batch_size: Annotated[int, Field(ge=2)] = 100
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3e-5
     weight_decay: Weight = 1e-2
@@ -290,7 +291,8 @@ class EvaluationTable(Table):
         held_out: Share of the items, in (0, 1), or their number. They give the held-out loss and, unless a collection
             is named, the retrieval metrics.
         seed: Which items are held out; apart from ``training.seed``, so that runs with different seeds compare.
-        languages: Which to evaluate on; ``["en"]`` is the paper's English validation loss. Default: those of training.
+        languages: Which to evaluate on; ``["en"]`` is the paper's English validation loss. Default: those of training,
+            as far as a named collection has them.
         metric: What decides which model is best: ``loss``, or a metric of `ParallelRetrievalEvaluator`.
         collection: Collection of the retrieval metrics instead of the held-out items.
         max_queries: Questions of each language that are asked for the retrieval metrics.

@@ -30,6 +30,8 @@ def summary_table(summary: TrainingSummary) -> Table:
         return table
     steps = f"{summary.trained_steps:,} of {summary.steps:,}"
     table.add_row("steps", steps if summary.best_step is None else f"{steps}, best {summary.best_step:,}")
+    if summary.processes > 1:
+        table.add_row("processes", str(summary.processes))
     table.add_row("seconds", f"{summary.seconds:,.0f}")
     for name, value in (summary.metrics or {}).items():
         table.add_row(name, f"{value:.4f}")

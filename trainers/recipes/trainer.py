@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mteb_hybrid.errors import RecipeError, TrainingDataError
 from mteb_hybrid.trainers.losses.hybrid import HybridLoss
 from mteb_hybrid.trainers.sampling.sampler import HybridBatchSampler
 
@@ -48,7 +49,7 @@ def plan_batches(recipe: Recipe, view: ParallelDataset) -> Batches:
     """The batches of a recipe; needs no model.
 
     Raises:
-        TrainingDataError: The data cannot give such batches.
+        RecipeError: The data cannot give such batches; the message names the key.
     """
     training, batches = recipe.training, recipe.sampler
     pairs: Any = batches.pair_weights
@@ -61,7 +62,15 @@ def plan_batches(recipe: Recipe, view: ParallelDataset) -> Batches:
         pair_weights=pairs,
         steps_per_epoch=batches.steps_per_epoch,
     )
-    epoch = sampler(view, batch_size=training.batch_size).steps_per_epoch
+    try:
+        epoch = sampler(view, batch_size=training.batch_size).steps_per_epoch
+    except TrainingDataError as error:
+        message = str(error)
+        option = next(
+            (name for name in ("alpha", "language_weights", "pair_weights") if message.startswith(name)), None
+        )
+        key = "training.batch_size: " if option is None else f"sampler.{option}: "
+        raise RecipeError(key + message.removeprefix(f"{option}: ")) from error
     per_epoch = max(1, math.ceil(epoch / training.gradient_accumulation))
     return Batches(sampler, training.steps or max(1, math.ceil((training.epochs or 1) * per_epoch)))
 
@@ -134,7 +143,7 @@ def _arguments(
         use_cpu=trains_on_cpu(),
         bf16=training.precision == "bf16",
         fp16=training.precision == "fp16",
-        prompts=_column_prompts(recipe, views),
+        prompts=views.train.prompts(recipe.model.query_prompt, recipe.model.passage_prompt),
         batch_sampler=batches.sampler,
         dataloader_num_workers=training.workers,
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -184,13 +193,4 @@ def _evaluation(recipe: Recipe, evaluator: ParallelRetrievalEvaluator | None) ->
         "metric_for_best_model": f"eval_{metric}",
         "greater_is_better": greater,
         "load_best_model_at_end": recipe.training.keeps_best,
-    }
-
-
-def _column_prompts(recipe: Recipe, views: Views) -> dict[str, str]:
-    """The prompt of each column: what starts with ``query`` is one, everything else is a passage."""
-    return {
-        column: recipe.model.query_prompt if column.startswith("query") else recipe.model.passage_prompt
-        for column in views.train.column_names
-        if column != "label"
     }

@@ -32,9 +32,10 @@ class HybridBatchSampler(DefaultBatchSampler):
     passage must not serve as a wrong one. Items that share a text count as one.
 
     An epoch has as many rows as the data has items that can be drawn (rows, for a plain ``Dataset`` of pairs), rounded
-    down to full steps, which are always full. Where all items have all languages, none is drawn twice in an epoch, and
-    those that are left over, too few for a step, are others in every epoch. Else the items of a language pair are drawn
-    equally often, and those that exist in more languages more often than others.
+    down to full steps, which are always full. Where all items have all languages, share no texts and are drawn without
+    temperature, none is drawn twice in an epoch, and those that are left over, too few for a step, are others in every
+    epoch. Else the items of a language pair are drawn equally often over epochs, and those that exist in more languages
+    more often than others.
 
     What is drawn depends on seed and epoch alone. With several processes the batches of a global step, one for each
     process, share their kind and, if they are X-X, their language, and no item is in two of them.

@@ -125,8 +125,5 @@ class ItemStream:
     def _any_free(self, taken: set[int], groups: Ints | None) -> bool:
         if groups is None and self.pool.size > len(taken):
             return True
-        return any(
-            group not in taken
-            for items in self.pool.chunks()
-            for group in (items if groups is None else groups[items]).tolist()
-        )
+        known = np.fromiter(taken, dtype=np.int64, count=len(taken))
+        return any(not np.isin(items if groups is None else groups[items], known).all() for items in self.pool.chunks())

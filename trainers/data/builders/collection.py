@@ -8,7 +8,7 @@ import numpy as np
 from datasets import Dataset
 
 from mteb_hybrid.trainers.data.builders.patterns import by_pattern
-from mteb_hybrid.trainers.data.texts import Block, Texts
+from mteb_hybrid.trainers.data.texts import Block, Texts, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,10 +48,10 @@ def part_blocks(parts: Iterable[LanguagePart], name: str) -> list[Block]:
     blocks = []
     for pattern, members in by_pattern({("", language): row[language] >= 0 for language in row}, len(items)):
         here = sorted(language for _, language in pattern)
+        rows_here = {language: narrow(row[language][members]) for language in here}
         texts = {
             role: {
-                language: Texts(tables[language].select_columns([role]), role, row[language][members])
-                for language in here
+                language: Texts(tables[language].select_columns([role]), role, rows_here[language]) for language in here
             }
             for role in ("query", "passage")
         }

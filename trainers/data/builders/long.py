@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mteb_hybrid.errors import TrainingDataError
 from mteb_hybrid.trainers.data.builders.patterns import by_pattern, check_language, coded_column, present
-from mteb_hybrid.trainers.data.texts import Block, column_texts
+from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,20 +17,20 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
-    Ints = NDArray[np.int64]
 
+_NEGATIVE = re.compile(r"negative(_\d+)?")
 _NEEDED = ("item", "language", "query", "passage")
 
 
 def long_blocks(dataset: Dataset, languages: Iterable[str] | None, name: str) -> list[Block]:
-    """Items of a long table; columns that start with ``negative`` are negatives.
+    """Items of a long table; ``negative`` or ``negative_1``, ``negative_2``, ... are negatives, others left alone.
 
     Raises:
         TrainingDataError: A column is missing, an item, language or negative is null, or an item has a language twice.
     """
     if missing := [column for column in _NEEDED if column not in dataset.column_names]:
         raise TrainingDataError(f"{name} has no column {missing[0]!r}; it has {', '.join(dataset.column_names)}")
-    negatives = sorted((column for column in dataset.column_names if column.startswith("negative")), key=_by_number)
+    negatives = sorted((column for column in dataset.column_names if _NEGATIVE.fullmatch(column)), key=_by_number)
     items, item = coded_column(dataset, "item", name)
     names, language = coded_column(dataset, "language", name)
     wanted = [check_language(one, name) for one in (names if languages is None else languages)]
@@ -57,8 +58,10 @@ def long_blocks(dataset: Dataset, languages: Iterable[str] | None, name: str) ->
         if not here:
             continue
 
-        def at(column: str, one: str, members: Ints = members) -> Any:
-            return texts[column].select(row[one][members])
+        rows_here = {one: row[one][members] for one in here}  # shared by all columns
+
+        def at(column: str, one: str, rows: dict[str, NDArray[Any]] = rows_here) -> Texts:
+            return Texts(texts[column].dataset, column, rows[one])
 
         blocks.append(
             Block(

@@ -8,9 +8,9 @@ import numpy as np
 from datasets import concatenate_datasets
 
 from mteb_hybrid.errors import TrainingDataError
-from mteb_hybrid.trainers.data.builders.patterns import by_pattern, check_language, coded_column, present
+from mteb_hybrid.trainers.data.builders.patterns import by_pattern, check_language, coded_column, holds_texts, present
 from mteb_hybrid.trainers.data.language_pairs import split_pair
-from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts
+from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,8 @@ _ITEM = "item"
 def pair_blocks(datasets: Mapping[tuple[str, str] | str, Dataset], name: str) -> list[Block]:
     """Items of pairs: linked over the language pairs by column ``item``, else every row is an item of its own.
 
-    The first column of texts holds queries, the second passages, further ones negatives.
+    The first column of texts holds queries, the second passages, further ones negatives; what holds no texts, such as a
+    score, is left alone.
 
     Raises:
         TrainingDataError: A key is no language pair, columns differ, only some have ``item``, an item comes twice in
@@ -38,9 +39,13 @@ def pair_blocks(datasets: Mapping[tuple[str, str] | str, Dataset], name: str) ->
     layouts = {tuple(dataset.column_names) for dataset in tables.values()}
     if len(layouts) > 1:
         raise TrainingDataError(f"{name}: all language pairs need the same columns; these have {sorted(layouts)}")
-    columns = [column for column in layouts.pop() if column != _ITEM]
+    found = layouts.pop()
+    kinds = next(iter(tables.values())).features
+    columns = [column for column in found if column != _ITEM and holds_texts(kinds[column])]
     if len(columns) < 2:
-        raise TrainingDataError(f"{name}: a pair needs a query and a passage, the columns are {', '.join(columns)}")
+        raise TrainingDataError(
+            f"{name}: a pair needs two columns of texts, a query and a passage; the columns are {', '.join(found)}"
+        )
     for pair, dataset in tables.items():
         for column in columns[2:]:
             mask = present(column_texts(dataset, column))
@@ -84,16 +89,17 @@ def _linked(tables: Mapping[tuple[str, str], Dataset], columns: list[str], name:
         start += len(dataset)
     blocks = []
     for pattern, members in by_pattern({column: rows >= 0 for column, rows in row.items()}, len(items)):
+        rows_here = {column: narrow(row[column][members]) for column in pattern}  # shared with the negatives
         queries, passages = (
             {
-                language: Texts(at.dataset, at.column, row[role, language][members])
+                language: Texts(at.dataset, at.column, rows_here[role, language])
                 for one, language in sorted(pattern)
                 if one == role
             }
             for role, at in zip(("query", "passage"), texts, strict=False)
         )
         negatives = {
-            language: tuple(Texts(at.dataset, at.column, row["passage", language][members]) for at in texts[2:])
+            language: tuple(Texts(at.dataset, at.column, rows_here["passage", language]) for at in texts[2:])
             for language in passages
         }
         blocks.append(Block(len(members), queries, passages, negatives if texts[2:] else {}, collection=name))

@@ -70,6 +70,11 @@ def present(texts: Texts) -> NDArray[np.bool_] | None:
     return None if mask.all() else mask
 
 
+def holds_texts(kind: Any) -> bool:
+    """Whether a column of this ``datasets`` feature holds texts; one of nulls alone should."""
+    return getattr(kind, "dtype", None) in ("string", "large_string", "string_view", "null")
+
+
 def coded_column(dataset: Dataset, column: str, name: str) -> tuple[list[Any], NDArray[np.int64]]:
     """The distinct values of a column, and each row's as a position among them, int64 of shape (rows,).
 

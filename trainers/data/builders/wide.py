@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     Column = tuple[str, str]
 
 _NEGATIVE = "negative"
+# a language is one word, or a code with further parts: pt_BR, deu_Latn, zh_Hans_CN
+_COLUMN = re.compile(
+    r"(?P<role>query|passage|negative(_\d+)?)_(?P<language>[^\W\d_][^_]*|[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8})+)"
+)
 
 
 def wide_blocks(dataset: Dataset, languages: Iterable[str] | None, name: str) -> list[Block]:
@@ -68,17 +73,8 @@ def wide_blocks(dataset: Dataset, languages: Iterable[str] | None, name: str) ->
 
 def _columns(names: Iterable[str]) -> dict[Column, str]:
     """Columns by role and language."""
-    found = {}
-    for name in names:
-        role, _, language = name.rpartition("_")
-        if language and (role in ("query", "passage", _NEGATIVE) or _is_numbered(role)):
-            found[role, language] = name
-    return found
-
-
-def _is_numbered(role: str) -> bool:
-    start, _, number = role.partition("_")
-    return start == _NEGATIVE and number.isdecimal()
+    matches = {name: _COLUMN.fullmatch(name) for name in names}
+    return {(match["role"], match["language"]): name for name, match in matches.items() if match}
 
 
 def _number(role: str) -> int:
