@@ -10,6 +10,8 @@ PACKAGE ?= .
 EXTRAS ?= dev
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+# a process for each CPU, each with one thread; files stay together, because their fixtures are what takes long
+PARALLEL ?= -n logical --maxprocesses 8 --dist loadfile
 
 BIN = $(VENV)/bin
 # torch alone and first: what comes after it must not pull another build
@@ -23,7 +25,7 @@ demo: $(VENV)/.ready
 	$(BIN)/mteb-hybrid report results/demo
 
 test: $(VENV)/.ready
-	$(BIN)/pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

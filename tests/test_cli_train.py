@@ -126,18 +126,19 @@ class TestInProcess:
         assert not (folder / "sweep").exists()
 
 
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> Path:
+    """`mteb-hybrid train` as in the documentation, on a small recipe."""
+    done = command(folder, "train", "mine.toml", "--output", "model", "--set", "sampler.alpha=0.4")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "4 of 4" in done.stdout
+    assert "loss" in done.stdout
+    return folder / "model"
+
+
 @pytest.mark.slow
 class TestCommand:
     """The installed command, and what other programs make of its results."""
-
-    @pytest.fixture(scope="class")
-    def trained(self, folder: Path) -> Path:
-        """`mteb-hybrid train` as in the documentation, on a small recipe."""
-        done = command(folder, "train", "mine.toml", "--output", "model", "--set", "sampler.alpha=0.4")
-        assert done.returncode == 0, done.stderr[-3000:]
-        assert "4 of 4" in done.stdout
-        assert "loss" in done.stdout
-        return folder / "model"
 
     def test_mteb_runs_it(self, trained: Path, tmp_path: Path) -> None:
         """`mteb run -m DIRECTORY` on what `mteb-hybrid train` has left: its name, prompts in use, real scores."""

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from host_losses import MultipleNegativesRankingLoss
 from recording_trainer import BATCH, RecordingTrainer, arguments, items_dataset
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.losses import MultipleNegativesRankingLoss
 from textless_data import Row, count_rows
 from tiny_models import sentence_transformer
 
