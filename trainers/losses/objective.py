@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from mteb_hybrid.trainers.losses.contrast import Contrast
 
 WHAT_A_LABEL_IS = (
-    "The label column of HybridLoss ('label'; 'labels', 'score' and 'scores' are taken for it, too) holds integers that "
-    "say of which item a row is, made by "
-    "mteb_hybrid.trainers.labels.encode_label, by ParallelDataset or by HybridBatchSampler. If yours means something "
-    "else, remove it: dataset.remove_columns('label')"
+    "The label column of HybridLoss ('label'; 'labels', 'score' and 'scores' are taken for it, too) holds integers "
+    "that say of which item a row is, made by mteb_hybrid.trainers.labels.encode_label, by ParallelDataset or by "
+    "HybridBatchSampler. If yours means something else, remove it: dataset.remove_columns('label')"
 )
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
