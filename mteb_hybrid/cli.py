@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mteb_hybrid import cli_training
+from mteb_hybrid import cli_compare, cli_training
 from mteb_hybrid.errors import MtebHybridError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(cli_compare.compare)
 app.command()(cli_training.train)
 app.command()(cli_training.sweep)
 

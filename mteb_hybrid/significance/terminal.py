@@ -1,0 +1,63 @@
+"""Comparisons on the terminal: tables, and in a sentence what holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mteb_hybrid.significance.comparison import Comparison, SettingComparison
+
+LEVEL = 0.05
+_LOWER_IS_BETTER = {"rank_distance"}
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Mean and settings as rows; the difference in bold where it holds at the family-wise level."""
+    one = comparison
+    table = Table(
+        title=f"{one.collection} {one.setting}, {one.metric}: {one.first} - {one.second}", title_justify="left"
+    )
+    table.add_column("setting", no_wrap=True)
+    for heading in ("questions", "first", "second", "difference", "95 % interval", "p", "p, max-T", "p, Holm"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in (one.mean, *one.settings):
+        difference = f"{row.difference:+.4f}"
+        table.add_row(
+            row.name, f"{row.questions:,}", f"{row.first:.4f}", f"{row.second:.4f}",
+            f"[bold]{difference}[/]" if row.max_t <= LEVEL else difference,
+            f"{row.low:+.4f} to {row.high:+.4f}", *(f"{p:.3g}" for p in (row.p, row.max_t, row.holm)),
+            end_section=row is one.mean,
+        )  # fmt: skip
+    return table
+
+
+def verdict(comparison: Comparison) -> str:
+    """Which differences hold, in words: of the mean over settings, then of how many settings."""
+    one = comparison
+    better = [_winner(one, row) for row in one.settings if row.max_t <= LEVEL]
+    first, second = (f"{model} is better in {better.count(model)}" for model in (one.first, one.second))
+    parts = [f"{one.collection} {one.setting}, {one.metric}: {_of_mean(one)}"]
+    parts.append(
+        f"Of {len(one.settings)} settings {first}, {second}; the others are undecided (max-T over all of them:"
+    )
+    parts.append(f"the probability of even one false decision is at most {LEVEL:.0%}).")
+    if one.left_out:
+        parts.append(f"Left out, because only one model has them: {', '.join(one.left_out)}.")
+    return " ".join(parts)
+
+
+def _of_mean(one: Comparison) -> str:
+    row = one.mean
+    effect = "" if one.effect is None else f", effect {one.effect:+.2f}"
+    figures = f"({row.difference:+.4f}, 95 % interval {row.low:+.4f} to {row.high:+.4f}, p = {row.p:.2g}{effect})"
+    if row.p > LEVEL:
+        return f"no difference of the mean holds {figures}."
+    winner = _winner(one, row)
+    return f"{winner} is better than {one.second if winner == one.first else one.first} {figures}."
+
+
+def _winner(one: Comparison, row: SettingComparison) -> str:
+    ahead = row.difference > 0
+    return one.first if ahead != (one.metric in _LOWER_IS_BETTER) else one.second
