@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from datasets import Dataset
 from textless_data import count_rows, data, dense, sparse
 from torch.utils.data import DataLoader
@@ -201,3 +202,18 @@ def test_epochs_come_through_the_ways_that_accelerate_has():
     later = HybridBatchSampler(dataset, 5)
     dataset.set_epoch(7)
     assert (sampler.epoch, later.epoch) == (3, 7)
+
+
+def test_the_seed_of_a_generator_counts_where_there_is_no_other():
+    """Some versions of sentence-transformers pass the trainer's seed in it alone; nothing is drawn from it."""
+
+    def batches(**options):
+        return list(HybridBatchSampler(dense(60), 6, **options))
+
+    seeded = torch.Generator()
+    seeded.manual_seed(7)
+    before = seeded.get_state()
+    assert batches(generator=seeded) == batches(seed=7) != batches()
+    assert torch.equal(seeded.get_state(), before)
+    assert batches(generator=seeded, seed=3) == batches(seed=3)
+    assert batches(generator=torch.Generator()) == batches()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, DatasetDict
 from recording_trainer import BATCH, RecordingTrainer, arguments, items_dataset, table
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import MultiDatasetDefaultBatchSampler, SentenceTransformer
 from sentence_transformers.losses import MultipleNegativesRankingLoss
 from tiny_models import sentence_transformer
 
@@ -74,7 +74,10 @@ def test_plain_pairs_keep_their_languages_from_the_collator(model_directory, tmp
 
 @pytest.mark.parametrize("prompts", [None, {"small": {"query": "ask: "}, "large": {"query": "ask: "}}])
 def test_views_in_a_dataset_dict(model_directory, tmp_path, prompts):
-    """Each has a sampler of its own; a batch is of one of them, with its kind."""
+    """Each has a sampler of its own; a batch is of one of them, with its kind.
+
+    Sentence-transformers 5.0 does not tell the samplers of several data sets about epochs.
+    """
     datasets = DatasetDict({"small": items_dataset(16), "large": items_dataset(40)})
     trainer = train(model_directory, tmp_path, datasets, prompts=prompts, num_train_epochs=2)
     assert trainer.columns - {"dataset_name"} == {"query", "passage", "label"}
@@ -82,7 +85,7 @@ def test_views_in_a_dataset_dict(model_directory, tmp_path, prompts):
     expected = []
     for dataset in datasets.values():
         sampler = HybridBatchSampler(dataset, BATCH, seed=7)
-        for epoch in (0, 1):
+        for epoch in (0, 1) if "set_epoch" in vars(MultiDatasetDefaultBatchSampler) else (0, 0):
             sampler.set_epoch(epoch)
             expected += [dataset[batch]["label"] for batch in sampler]
     assert sorted(trainer.labels) == sorted(expected)

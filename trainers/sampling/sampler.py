@@ -50,7 +50,8 @@ class HybridBatchSampler(DefaultBatchSampler):
         batch_size: Rows of a batch, for one process.
         drop_last: Ignored: batches are always full.
         valid_label_columns: Ignored; the trainer passes it.
-        generator: Ignored; the trainer passes it.
+        generator: Where ``seed`` is 0, the seed that this was given counts, and nothing is drawn from it:
+            sentence-transformers 5.0 hands the trainer's seed on in this way alone.
         seed: The trainer's seed.
         alpha: Probability of an X-X batch, in [0, 1]: 1 is X-X-mono, 0 is X-Y, between them lies hybrid training.
         languages: Languages to train on. Default: all of the data.
@@ -96,7 +97,7 @@ class HybridBatchSampler(DefaultBatchSampler):
             drop_last=drop_last,
             valid_label_columns=valid_label_columns,
             generator=generator,
-            seed=seed,
+            seed=seed or _seed_of(generator),
         )
         if steps_per_epoch is not None and steps_per_epoch < 1:
             raise TrainingDataError(f"steps_per_epoch must be at least 1, got {steps_per_epoch}")
@@ -204,6 +205,14 @@ class _Epochs:
 
     def __reduce__(self) -> tuple[type[_Epochs], tuple[None]]:
         return _Epochs, (None,)  # copies of a data set, such as those of a DataLoader's workers, need no sampler
+
+
+def _seed_of(generator: torch.Generator | None) -> int:
+    """The seed that a generator was given, 0 if it was given none."""
+    if generator is None:
+        return 0
+    seed = int(generator.initial_seed())
+    return 0 if seed == torch.Generator().initial_seed() else seed
 
 
 def _world_size() -> int:
