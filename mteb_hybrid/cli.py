@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mteb_hybrid import cli_compare, cli_training
+from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import MtebHybridError
 
 app = typer.Typer(
@@ -81,26 +82,34 @@ def report(
     predictions: Annotated[
         list[Path] | None, typer.Option(help="Prediction folders of `mteb run` that are not below the output folders.")
     ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="markdown, latex, csv or json, instead of tables for the terminal.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write to; its ending names the format.")] = None,
 ) -> None:
     """Show what `mteb run` found, in the layout of the paper, and the language bias of the pooled ranking.
 
     What needs all query languages at once comes from the rank tables of --prediction-folder.
     """
     from mteb_hybrid.reporting import read_across, read_results, summarise
-    from mteb_hybrid.reporting.terminal import bias_table, language_table, summary_table
+    from mteb_hybrid.reporting.formats import FORMATS, format_of
+    from mteb_hybrid.reporting.report_tables import report_tables
+    from mteb_hybrid.reporting.terminal import rich_table
 
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    name = format_of(form, output)
     scores = itertools.chain.from_iterable(read_results(folder) for folder in results)
     summaries = summarise(scores, read_across([*results, *(predictions or [])]))
-    for collection, group in itertools.groupby(summaries, key=lambda summary: summary.collection):
-        members = list(group)
-        console.print(summary_table(members, collection))
-        bias = bias_table(members, collection)
-        if bias is not None:
-            console.print(bias)
-        if languages:
-            for summary in members:
-                console.print(language_table(summary))
+    if name is None:
+        console = Console(width=None if sys.stdout.isatty() else 140)
+        for table in report_tables(summaries, languages=languages):
+            console.print(rich_table(table))
+        return
+    text = FORMATS[name](summaries, languages=languages)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        with atomic_path(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 @app.command()

@@ -21,6 +21,7 @@ class Column:
         score: Its name in the results.
         form: How it is printed.
         by_language: Whether it stands in the table of query languages too.
+        better: ``high`` or ``low``.
     """
 
     heading: str
@@ -28,6 +29,7 @@ class Column:
     score: str
     form: str = ".4f"
     by_language: bool = True
+    better: str = "high"
 
 
 # the paper's columns, for collections whose relevant passages are translations of each other
@@ -38,7 +40,7 @@ PARALLEL = (
     Column("Mo. R@1", "Monolingual", "recall_at_1", by_language=False),
     Column("Cr. R@1", "CrossLingual", "recall_at_1", by_language=False),
     Column("Mul. R@10", "Multilingual", "recall_at_10", by_language=False),
-    Column("Rank distance", "Multilingual", "rank_distance", ",.1f"),
+    Column("Rank distance", "Multilingual", "rank_distance", ",.1f", better="low"),
 )
 # for collections in which passages are unjudged
 JUDGED = (
@@ -47,7 +49,7 @@ JUDGED = (
     Column("Cr. MRR@10", "CrossLingual", "mrr_at_10"),
     Column("Mul. nDCG@10", "Multilingual", "ndcg_at_10"),
     Column("Mul. R@100", "Multilingual", "recall_at_100"),
-    Column("Interference nDCG@10", "Multilingual", "interference_ndcg_at_10"),
+    Column("Interference nDCG@10", "Multilingual", "interference_ndcg_at_10", better="low"),
     Column("Mo. judged@10", "Monolingual", "judged_at_10", by_language=False),
     Column("Mul. judged@10", "Multilingual", "judged_at_10", by_language=False),
 )
