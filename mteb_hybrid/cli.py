@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mteb_hybrid import cli_compare, cli_training
+from mteb_hybrid import cli_compare, cli_export, cli_training
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import MtebHybridError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 
 app.command()(cli_compare.compare)
+app.command()(cli_export.export)
 app.command()(cli_training.train)
 app.command()(cli_training.sweep)
 
