@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import batch_to_device
 from tiny_models import sentence_transformer
 from tiny_recipes import tiny_recipe
 
@@ -34,7 +35,7 @@ def test_the_loss_is_that_of_the_cpu(base, mini_batch_size):
     for device in ("cpu", "cuda"):
         model = SentenceTransformer(str(base), device=device).eval()
         loss = HybridLoss(model, mini_batch_size=mini_batch_size).to(device)
-        features = [{key: value.to(device) for key, value in model.tokenize(column).items()} for column in texts]
+        features = [batch_to_device(model.tokenize(column), torch.device(device)) for column in texts]
         parts = loss(features, labels.to(device))
         total = sum(parts.values())
         total.backward()
