@@ -48,7 +48,8 @@ def launch(model_directory: Path, folder: Path, resume: Path | None = None) -> l
     pytest.importorskip("accelerate", reason="training needs accelerate")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", __file__]
     command += [str(model_directory), str(folder), str(resume or "")]
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    before = os.environ.get("PYTHONPATH")  # not joined where it is empty: that would be the working directory
+    paths = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), before]))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3_000:]
