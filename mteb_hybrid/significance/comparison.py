@@ -164,11 +164,11 @@ def _rows(
     intervals: Intervals,
 ) -> list[SettingComparison]:
     """The mean over settings, then every setting."""
-    by_holm = holm(test.p)
+    by_holm, counts = holm(test.p), differences.counts
     rows = [
         SettingComparison(
             name=name,
-            questions=int(differences.counts[number]),
+            questions=int(counts[number]),
             first=float(np.mean(list(first[name].values()))),
             second=float(np.mean(list(second[name].values()))),
             low=float(intervals.low[number]),

@@ -29,15 +29,6 @@ from mteb_hybrid.trainers.recipes.output import OutputDirectory
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tiny products are faster on one thread, and their last bits do not depend on the machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True, scope="module")
 def _no_network() -> Iterator[None]:
     """Whoever connects to anything but another process of this machine fails."""
     before = socket.socket.connect

@@ -12,6 +12,7 @@ from datasets import Dataset
 from mteb_hybrid.errors import TrainingDataError
 from mteb_hybrid.trainers.data.groups import TextGroups, checked_texts
 from mteb_hybrid.trainers.data.rows import TrainingRows
+from mteb_hybrid.trainers.data.texts import narrow
 from mteb_hybrid.trainers.data.triples import Shape, Triples
 from mteb_hybrid.trainers.labels import encode_label
 
@@ -91,8 +92,7 @@ def _read(plain: Dataset, languages: tuple[str, str], texts: list[str]) -> Train
         smallest = np.zeros(len(plain), dtype=np.int64)
         smallest[found_groups[order][first]] = first
         found_groups = smallest[found_groups[order]]
-    dtype = np.int32 if len(plain) < 2**31 else np.int64
-    return TrainingRows(Triples(shapes), found_groups, order.astype(dtype))
+    return TrainingRows(Triples(shapes), found_groups, narrow(order))
 
 
 def _same_items(plain: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mteb_hybrid.embeddings import checked_embeddings
 from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.trainers.data.texts import narrow
 from mteb_hybrid.trainers.mining.search import Choice, find_negatives
 from mteb_hybrid.trainers.mining.search_pool import RoleTexts, Search, fill_at_random
 
@@ -110,8 +111,7 @@ class Miner:
         if mined < len(found):
             self._settle(language, search, found, item)
         rows_found = np.where(found < 0, -1, passages.row[passages.distinct[1][found]])
-        small = np.int32 if len(passages.dataset) < 2**31 else np.int64
-        return Negatives(passages.dataset, rows_found.astype(small), mined)
+        return Negatives(passages.dataset, narrow(rows_found), mined)
 
     def finish(self) -> None:
         """Remove what was kept for languages that were to come."""

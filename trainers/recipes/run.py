@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 
+    from mteb_hybrid.trainers.recipes.data import Views
     from mteb_hybrid.trainers.recipes.reading import Recipe
 
 logger = logging.getLogger(__name__)
@@ -109,8 +110,7 @@ def train(
     if dry_run:
         place = None
     if place is not None:
-        start, number = {**views.describe(), "model": base_revision(recipe)}, processes.num_processes
-        checkpoint = _first(processes, partial(place.begin, recipe, start, number))
+        checkpoint = _first(processes, partial(_begin, place, recipe, views, processes.num_processes))
     model = load_model(recipe, views.train.languages)
     summary = TrainingSummary(
         output=None if place is None else str(place.path),
@@ -126,6 +126,11 @@ def train(
         return summary
     trainer = build_trainer(recipe, views, batches, model, evaluator, place.training)
     return _run(trainer, recipe, place, summary, processes, checkpoint)
+
+
+def _begin(place: OutputDirectory, recipe: Recipe, views: Views, processes: int) -> Path | None:
+    """Note down what the training starts from; the last checkpoint if it was begun already."""
+    return place.begin(recipe, {**views.describe(), "model": base_revision(recipe)}, processes)
 
 
 def several_processes() -> bool:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import TrainingDataError
 from mteb_hybrid.trainers.data.builders.patterns import by_pattern, check_language, present
-from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts
+from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
     from datasets import Dataset
     from numpy.typing import NDArray
 
@@ -81,14 +80,14 @@ def _number(role: str) -> int:
     return int(role.partition("_")[2] or 0)
 
 
-def _rows(members: NDArray[np.int64], total: int) -> int | NDArray[np.int64]:
+def _rows(members: NDArray[np.int64], total: int) -> int | NDArray[np.integer[Any]]:
     """Rows of a block's items; a number if it is the whole table, so that no list of rows is kept."""
     if len(members) == total:
         return 0
-    return members.astype(np.int32) if total < 2**31 else members
+    return narrow(members)
 
 
-def _at(texts: Texts, rows: int | NDArray[np.int64]) -> Texts:
+def _at(texts: Texts, rows: int | NDArray[np.integer[Any]]) -> Texts:
     return Texts(texts.dataset, texts.column, rows)
 
 
