@@ -21,7 +21,7 @@ import torch
 
 from mteb_hybrid.reporting import ModelSummary, read_across, read_results, summarise
 from mteb_hybrid.reporting.columns import BIAS, PARALLEL
-from mteb_hybrid.reporting.summary import SETTINGS
+from mteb_hybrid.task_names import SETTINGS
 
 COLLECTIONS = {"XQuADR": "XQuAD-R", "MLQAR": "MLQA-R"}
 PER_LANGUAGE = (

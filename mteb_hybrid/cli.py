@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import itertools
 import os
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
@@ -13,8 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mteb_hybrid import cli_compare, cli_export, cli_training
-from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid import cli_compare, cli_export, cli_report, cli_training
 from mteb_hybrid.errors import MtebHybridError
 
 app = typer.Typer(
@@ -24,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(cli_report.report)
 app.command()(cli_compare.compare)
 app.command()(cli_export.export)
 app.command()(cli_training.train)
@@ -74,43 +73,6 @@ def info() -> None:
     console.print(versions)
     if trouble or not live or not names:
         raise typer.Exit(1)
-
-
-@app.command()
-def report(
-    results: Annotated[list[Path], typer.Argument(help="Output folders of `mteb run`.")],
-    languages: Annotated[bool, typer.Option(help="Also show every query language.")] = True,
-    predictions: Annotated[
-        list[Path] | None, typer.Option(help="Prediction folders of `mteb run` that are not below the output folders.")
-    ] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="markdown, latex, csv or json, instead of tables for the terminal.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="File to write to; its ending names the format.")] = None,
-) -> None:
-    """Show what `mteb run` found, in the layout of the paper, and the language bias of the pooled ranking.
-
-    What needs all query languages at once comes from the rank tables of --prediction-folder.
-    """
-    from mteb_hybrid.reporting import read_across, read_results, summarise
-    from mteb_hybrid.reporting.formats import FORMATS, format_of
-    from mteb_hybrid.reporting.report_tables import report_tables
-    from mteb_hybrid.reporting.terminal import rich_table
-
-    name = format_of(form, output)
-    scores = itertools.chain.from_iterable(read_results(folder) for folder in results)
-    summaries = summarise(scores, read_across([*results, *(predictions or [])]))
-    if name is None:
-        console = Console(width=None if sys.stdout.isatty() else 140)
-        for table in report_tables(summaries, languages=languages):
-            console.print(rich_table(table))
-        return
-    text = FORMATS[name](summaries, languages=languages)
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        with atomic_path(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
 
 
 @app.command()

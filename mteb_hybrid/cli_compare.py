@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -20,6 +19,9 @@ def compare(
     ] = None,
     metric: Annotated[str, typer.Option(help="Such as map, ndcg_at_10, recall_at_10 or rank_distance.")] = "map",
     settings: Annotated[bool, typer.Option(help="Also show every setting.")] = True,
+    adjustment: Annotated[
+        str, typer.Option("--adjust", help="max-t or holm: over the settings of a table, which differences hold.")
+    ] = "max-t",
     draws: Annotated[int, typer.Option(min=1, help="Random sign patterns of a test.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="Of tests and intervals.")] = 0,
 ) -> None:
@@ -27,22 +29,19 @@ def compare(
 
     Translations of a question count as one observation.
     """
-    from mteb_hybrid.significance import compare as compare_models
-    from mteb_hybrid.significance import read_scores
+    from mteb_hybrid.significance import compare_all, read_scores
     from mteb_hybrid.significance.terminal import comparison_table, verdict
 
+    if adjustment not in ("max-t", "holm"):
+        raise ResultsError(f"--adjust is max-t or holm, not {adjustment!r}")
+    method: Literal["max-t", "holm"] = "holm" if adjustment == "holm" else "max-t"
     found = [one for one in read_scores(predictions, metric) if model is None or one.model in model]
     if len(found) < 2:
         names = ", ".join(f"{one.model}@{one.revision}" for one in found) or "none"
         raise ResultsError(f"a comparison needs rank tables of two models; found: {names}")
     console = Console(width=None if sys.stdout.isatty() else 160)
-    for first, second in itertools.combinations(found, 2):
-        for one in compare_models(first, second, metric, draws=draws, seed=seed):
-            if settings:
-                console.print(comparison_table(one))
-            console.print(verdict(one), markup=False, highlight=False, soft_wrap=True)
-    if len(found) > 2:
-        pairs = len(found) * (len(found) - 1) // 2
-        console.print(
-            f"{pairs} pairs of models were tested, each on its own: with so many, hold p against {0.05 / pairs:.2g}."
-        )
+    comparisons = compare_all(found, metric, draws=draws, seed=seed)
+    for one in comparisons:
+        if settings:
+            console.print(comparison_table(one, method))
+        console.print(verdict(one, method), markup=False, highlight=False, soft_wrap=True)

@@ -22,6 +22,7 @@ class Column:
         form: How it is printed.
         by_language: Whether it stands in the table of query languages too.
         better: ``high`` or ``low``.
+        headline: Whether it is one of the few that are shown first.
     """
 
     heading: str
@@ -30,26 +31,27 @@ class Column:
     form: str = ".4f"
     by_language: bool = True
     better: str = "high"
+    headline: bool = False
 
 
 # the paper's columns, for collections whose relevant passages are translations of each other
 PARALLEL = (
-    Column("Mo. mAP", "Monolingual", "map"),
-    Column("Cr. mAP", "CrossLingual", "map"),
-    Column("Mul. mAP", "Multilingual", "map"),
+    Column("Mo. mAP", "Monolingual", "map", headline=True),
+    Column("Cr. mAP", "CrossLingual", "map", headline=True),
+    Column("Mul. mAP", "Multilingual", "map", headline=True),
     Column("Mo. R@1", "Monolingual", "recall_at_1", by_language=False),
     Column("Cr. R@1", "CrossLingual", "recall_at_1", by_language=False),
     Column("Mul. R@10", "Multilingual", "recall_at_10", by_language=False),
-    Column("Rank distance", "Multilingual", "rank_distance", ",.1f", better="low"),
+    Column("Rank distance", "Multilingual", "rank_distance", ",.1f", better="low", headline=True),
 )
 # for collections in which passages are unjudged
 JUDGED = (
-    Column("Mo. nDCG@10", "Monolingual", "ndcg_at_10"),
+    Column("Mo. nDCG@10", "Monolingual", "ndcg_at_10", headline=True),
     Column("Mo. R@100", "Monolingual", "recall_at_100"),
-    Column("Cr. MRR@10", "CrossLingual", "mrr_at_10"),
-    Column("Mul. nDCG@10", "Multilingual", "ndcg_at_10"),
+    Column("Cr. MRR@10", "CrossLingual", "mrr_at_10", headline=True),
+    Column("Mul. nDCG@10", "Multilingual", "ndcg_at_10", headline=True),
     Column("Mul. R@100", "Multilingual", "recall_at_100"),
-    Column("Interference nDCG@10", "Multilingual", "interference_ndcg_at_10", better="low"),
+    Column("Interference nDCG@10", "Multilingual", "interference_ndcg_at_10", better="low", headline=True),
     Column("Mo. judged@10", "Monolingual", "judged_at_10", by_language=False),
     Column("Mul. judged@10", "Multilingual", "judged_at_10", by_language=False),
 )
@@ -84,3 +86,13 @@ def columns_of(summaries: Sequence[ModelSummary]) -> tuple[Column, ...]:
     """The columns of a collection, told by what was scored."""
     scored = (scores for one in summaries for subsets in one.scores.values() for scores in subsets.values())
     return JUDGED if any("judged_at_10" in scores for scores in scored) else PARALLEL
+
+
+def main_score(columns: Sequence[Column], setting: str) -> str:
+    """The score that a setting is judged by: the first one of its headlines."""
+    return next(column.score for column in columns if column.setting == setting and column.headline)
+
+
+def score_name(columns: Sequence[Column], score: str) -> str:
+    """What a score is called in headings, without its setting: ``mAP`` for ``map``."""
+    return next(column.heading for column in columns if column.score == score).partition(" ")[2]

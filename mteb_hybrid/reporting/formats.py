@@ -98,10 +98,10 @@ FORMATS: dict[str, Callable[..., str]] = {
     "csv": comma_separated,
     "json": json_lines,
 }
-"""What ``mteb-hybrid report --format`` takes."""
+"""What ``mteb-hybrid report --format`` takes, but for the page, which `mteb_hybrid.reporting.page` makes."""
 
 
-_ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}
+_ENDINGS = {".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json", ".html": "html"}
 
 
 def format_of(name: str | None, output: Path | None) -> str | None:
@@ -114,8 +114,8 @@ def format_of(name: str | None, output: Path | None) -> str | None:
         name = _ENDINGS.get(output.suffix)
         if name is None:
             raise ResultsError(f"{output}: name the format with --format, or end the file in {', '.join(_ENDINGS)}")
-    if name is not None and name not in FORMATS:
-        raise ResultsError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    if name is not None and name not in _ENDINGS.values():
+        raise ResultsError(f"there is no format {name!r}; there are {', '.join(_ENDINGS.values())}")
     return name
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mteb_hybrid.reporting.columns import BIAS, columns_of
-from mteb_hybrid.reporting.summary import SETTINGS
+from mteb_hybrid.task_names import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,10 +24,12 @@ class Cell:
     Attributes:
         text: As it is shown.
         mark: Whether its model is the best or the second best of those that are compared.
+        value: The number in full, if it is one.
     """
 
     text: str
     mark: Mark = ""
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,19 @@ def report_tables(summaries: Sequence[ModelSummary], *, languages: bool = True) 
     """
     for collection, group in itertools.groupby(summaries, key=lambda summary: summary.collection):
         members = list(group)
-        yield _summary_table(members, collection)
-        bias = _bias_table(members, collection)
+        yield summary_table(members, collection)
+        bias = bias_table(members, collection)
         if bias.rows:
             yield bias
         if languages:
-            yield from map(_language_table, members)
+            yield from map(language_table, members)
 
 
-def _summary_table(summaries: Sequence[ModelSummary], collection: str) -> ReportTable:
+def summary_table(summaries: Sequence[ModelSummary], collection: str) -> ReportTable:
     """Models as rows; the number of subsets beside, since averages over different subsets do not compare."""
     columns = columns_of(summaries)
     values = [
-        _cells([one.mean(column.setting, column.score) for one in summaries], column.form, column.better)
+        compared_cells([one.mean(column.setting, column.score) for one in summaries], column.form, column.better)
         for column in columns
     ]
     rows = []
@@ -80,43 +82,47 @@ def _summary_table(summaries: Sequence[ModelSummary], collection: str) -> Report
     return ReportTable(f"{collection}: macro-average over subsets", headings, tuple(rows))
 
 
-def _bias_table(summaries: Sequence[ModelSummary], collection: str) -> ReportTable:
+def bias_table(summaries: Sequence[ModelSummary], collection: str) -> ReportTable:
     """Scores of the pooled setting as rows, models as columns."""
     rows = []
     for score, better, form in BIAS:
         values = [one.pooled(score) if "Multilingual" in one.scores else None for one in summaries]
         if any(value is not None for value in values):
-            rows.append((Cell(score), Cell(better), *_cells(values, form, better)))
-    headings = ("Score", "Better", *(summary.model for summary in summaries))
+            rows.append((Cell(score), Cell(better), *compared_cells(values, form, better)))
+    headings = ("Score", "Better", *(summary.label for summary in summaries))
     return ReportTable(f"{collection}: language bias in the pool", headings, tuple(rows), texts=2)
 
 
-def _language_table(summary: ModelSummary) -> ReportTable:
+def language_table(summary: ModelSummary) -> ReportTable:
     """One model's query languages as rows."""
     columns = [one for one in columns_of([summary]) if one.by_language and one.setting in summary.scores]
     by_column = [summary.by_query_language(column.setting, column.score) for column in columns]
     rows = tuple(
         (
             Cell(language),
-            *(Cell(_shown(values.get(language), one.form)) for values, one in zip(by_column, columns, strict=True)),
+            *(
+                Cell(_shown(values.get(language), one.form), value=values.get(language))
+                for values, one in zip(by_column, columns, strict=True)
+            ),
         )
         for language in summary.query_languages()
     )
     headings = ("Query", *(column.heading for column in columns))
-    return ReportTable(f"{summary.model} on {summary.collection}, by query language", headings, rows)
+    return ReportTable(f"{summary.label} on {summary.collection}, by query language", headings, rows)
 
 
-def _cells(values: Sequence[float | None], form: str, better: str) -> list[Cell]:
+def compared_cells(values: Sequence[float | None], form: str, better: str) -> list[Cell]:
     """Values of several models, the best and the second best marked; what looks alike is alike."""
     texts = [_shown(value, form) for value in values]
     distance = {"high": lambda value: -value, "low": lambda value: value, "0": abs}.get(better)
     known = [value for value in values if value is not None]
     if distance is None or len(known) < 2:
-        return [Cell(text) for text in texts]
+        return [Cell(text, value=value) for text, value in zip(texts, values, strict=True)]
     order = dict.fromkeys(_shown(value, form) for value in sorted(known, key=distance))
     marks: dict[str, Mark] = dict(zip(order, ("best", "second"), strict=False)) if len(order) > 1 else {}
     return [
-        Cell(text, marks.get(text, "") if value is not None else "") for text, value in zip(texts, values, strict=True)
+        Cell(text, marks.get(text, "") if value is not None else "", value)
+        for text, value in zip(texts, values, strict=True)
     ]
 
 

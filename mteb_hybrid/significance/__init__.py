@@ -5,6 +5,7 @@ from mteb_hybrid.significance.bootstrap import Intervals, bootstrap_intervals
 from mteb_hybrid.significance.comparison import Comparison, SettingComparison, compare
 from mteb_hybrid.significance.differences import PairedDifferences
 from mteb_hybrid.significance.flips import FlipTest, sign_flip_test
+from mteb_hybrid.significance.pairs import compare_all
 from mteb_hybrid.significance.scores import METRICS, ModelScores, read_scores
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "SettingComparison",
     "bootstrap_intervals",
     "compare",
+    "compare_all",
     "holm",
     "read_scores",
     "sign_flip_test",

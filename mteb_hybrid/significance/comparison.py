@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mteb_hybrid.significance.bootstrap import Intervals
     from mteb_hybrid.significance.flips import FlipTest
     from mteb_hybrid.significance.scores import ModelScores
+
+Adjustment = Literal["max-t", "holm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,10 @@ class SettingComparison:
         """First less second."""
         return self.first - self.second
 
+    def adjusted(self, method: Adjustment) -> float:
+        """p-value over all settings by one of the methods."""
+        return self.max_t if method == "max-t" else self.holm
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -71,6 +77,8 @@ class Comparison:
         draws: Sign patterns tried.
         exact: Whether these were all there are.
         seed: Of all that is drawn.
+        p_over_pairs: p-value of the mean over settings, adjusted over all pairs of models that are compared.
+        pairs: How many there are.
     """
 
     collection: str
@@ -85,6 +93,8 @@ class Comparison:
     draws: int
     exact: bool
     seed: int
+    p_over_pairs: float
+    pairs: int = 1
 
 
 def compare(
@@ -144,6 +154,7 @@ def compare(
                 draws=test.draws,
                 exact=test.exact,
                 seed=seed,
+                p_over_pairs=rows[0].p,
             )
         )
     if not comparisons:

@@ -9,8 +9,8 @@ import numpy as np
 
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.metrics import effectiveness, rank_distance
-from mteb_hybrid.rank_table import RankTable, read_info
-from mteb_hybrid.reporting.summary import parse_task
+from mteb_hybrid.rank_table import RankTable, find_tables, read_info
+from mteb_hybrid.task_names import parse_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,8 +40,13 @@ class ModelScores:
     data: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
 
-def read_scores(folders: Iterable[Path], metric: str = "map") -> list[ModelScores]:
+def read_scores(folders: Iterable[Path], metric: str = "map", *, full_only: bool = False) -> list[ModelScores]:
     """Scores of all models whose rank tables lie below some folders, in the order in which they are found.
+
+    Args:
+        folders: Prediction folders of `mteb run`, or folders above them.
+        metric: One of `METRICS`.
+        full_only: Leave tables out that do not rank every relevant passage, instead of raising.
 
     Raises:
         ResultsError: A folder does not exist, the metric is unknown, or a subset of a model is there twice.
@@ -50,20 +55,19 @@ def read_scores(folders: Iterable[Path], metric: str = "map") -> list[ModelScore
     if metric not in METRICS:
         raise ResultsError(f"there is no metric {metric!r} of single queries; there are {', '.join(METRICS)}")
     found: dict[tuple[str, str], ModelScores] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise ResultsError(f"{folder} is not a folder; give the --prediction-folder of `mteb run`")
-        for path in sorted(folder.rglob("*.parquet")):
-            info = read_info(path)
-            known = parse_task(info.task)
-            if known is None or (metric == "rank_distance" and len(info.pool) < 2):
-                continue
-            model = found.setdefault((info.variant, info.revision), ModelScores(info.variant, info.revision))
-            key = (*known, info.subset)
-            if key in model.data:
-                raise ResultsError(f"{info.variant}, {info.task} {info.subset}: {path} is one of two tables of it")
-            model.data[key] = _searched(info)
-            model.scores.setdefault(known, {})[info.subset] = _by_question(RankTable.read(path), metric)
+    for path in find_tables(folders):
+        info = read_info(path)
+        known = parse_task(info.task)
+        if known is None or (metric == "rank_distance" and len(info.pool) < 2):
+            continue
+        if full_only and not info.full_ranking:
+            continue
+        model = found.setdefault((info.variant, info.revision), ModelScores(info.variant, info.revision))
+        key = (*known, info.subset)
+        if key in model.data:
+            raise ResultsError(f"{info.variant}, {info.task} {info.subset}: {path} is one of two tables of it")
+        model.data[key] = _searched(info)
+        model.scores.setdefault(known, {})[info.subset] = _by_question(RankTable.read(path), metric)
     return list(found.values())
 
 

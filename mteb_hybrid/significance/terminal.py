@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from mteb_hybrid.significance.comparison import Comparison, SettingComparison
+    from mteb_hybrid.significance.comparison import Adjustment, Comparison, SettingComparison
 
 LEVEL = 0.05
 _LOWER_IS_BETTER = {"rank_distance"}
+_METHODS = {"max-t": "max-T", "holm": "Holm"}
 
 
-def comparison_table(comparison: Comparison) -> Table:
+def comparison_table(comparison: Comparison, adjustment: Adjustment = "max-t") -> Table:
     """Mean and settings as rows; the difference in bold where it holds at the family-wise level."""
     one = comparison
     table = Table(
@@ -26,22 +27,21 @@ def comparison_table(comparison: Comparison) -> Table:
         difference = f"{row.difference:+.4f}"
         table.add_row(
             row.name, f"{row.questions:,}", f"{row.first:.4f}", f"{row.second:.4f}",
-            f"[bold]{difference}[/]" if row.max_t <= LEVEL else difference,
+            f"[bold]{difference}[/]" if row.adjusted(adjustment) <= LEVEL else difference,
             f"{row.low:+.4f} to {row.high:+.4f}", *(f"{p:.3g}" for p in (row.p, row.max_t, row.holm)),
             end_section=row is one.mean,
         )  # fmt: skip
     return table
 
 
-def verdict(comparison: Comparison) -> str:
+def verdict(comparison: Comparison, adjustment: Adjustment = "max-t") -> str:
     """Which differences hold, in words: of the mean over settings, then of how many settings."""
     one = comparison
-    better = [_winner(one, row) for row in one.settings if row.max_t <= LEVEL]
+    better = [_winner(one, row) for row in one.settings if row.adjusted(adjustment) <= LEVEL]
     first, second = (f"{model} is better in {better.count(model)}" for model in (one.first, one.second))
     parts = [f"{one.collection} {one.setting}, {one.metric}: {_of_mean(one)}"]
-    parts.append(
-        f"Of {len(one.settings)} settings {first}, {second}; the others are undecided (max-T over all of them:"
-    )
+    parts.append(f"Of {len(one.settings)} settings {first}, {second};")
+    parts.append(f"the others are undecided ({_METHODS[adjustment]} over all of them:")
     parts.append(f"the probability of even one false decision is at most {LEVEL:.0%}).")
     if one.left_out:
         parts.append(f"Left out, because only one model has them: {', '.join(one.left_out)}.")
@@ -51,11 +51,18 @@ def verdict(comparison: Comparison) -> str:
 def _of_mean(one: Comparison) -> str:
     row = one.mean
     effect = "" if one.effect is None else f", effect {one.effect:+.2f}"
-    figures = f"({row.difference:+.4f}, 95 % interval {row.low:+.4f} to {row.high:+.4f}, p = {row.p:.2g}{effect})"
-    if row.p > LEVEL:
+    over_pairs = f", {one.p_over_pairs:.2g} over all {one.pairs} pairs of models" if one.pairs > 1 else ""
+    interval = f"95 % interval {row.low:+.4f} to {row.high:+.4f}"
+    figures = f"({row.difference:+.4f}, {interval}, p = {row.p:.2g}{over_pairs}{effect})"
+    winner = better_model(one)
+    if winner is None:
         return f"no difference of the mean holds {figures}."
-    winner = _winner(one, row)
     return f"{winner} is better than {one.second if winner == one.first else one.first} {figures}."
+
+
+def better_model(comparison: Comparison) -> str | None:
+    """The model whose mean over settings is better, adjusted over all pairs of models; None if that is undecided."""
+    return _winner(comparison, comparison.mean) if comparison.p_over_pairs <= LEVEL else None
 
 
 def _winner(one: Comparison, row: SettingComparison) -> str:

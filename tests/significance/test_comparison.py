@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from mteb_hybrid.cli import app
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.metrics import rank_distance
 from mteb_hybrid.rank_table import RankTable, TableInfo, list_column, table_path, write_rank_table
-from mteb_hybrid.significance import PairedDifferences, compare, holm, read_scores
+from mteb_hybrid.significance import PairedDifferences, compare, compare_all, holm, read_scores
 from mteb_hybrid.significance.terminal import comparison_table, verdict
 
 QUESTIONS = 40
@@ -118,8 +119,11 @@ def test_what_cannot_be_compared(folder, tmp_path):
     fewer = {("XQuADR", "Monolingual"): {"de": {"q0": 0.5}}}
     with pytest.raises(ResultsError, match="XQuADRMonolingual: de: both models need the same questions"):
         compare(good, replace(bad, scores=fewer))
+    assert read_scores([folder, folder / "my__good"]) == read_scores([folder])  # the same tables
+    copy = tmp_path.with_name(tmp_path.name + "-copy")
+    shutil.copytree(folder, copy)
     with pytest.raises(ResultsError, match="one of two tables of it"):
-        read_scores([folder, folder])
+        read_scores([folder, copy])
     with pytest.raises(ResultsError, match="no metric 'f1' of single queries; there are map"):
         read_scores([folder], "f1")
     with pytest.raises(ResultsError, match="is not a folder"):
@@ -145,6 +149,49 @@ def test_command(folder):
     run = CliRunner().invoke(app, ["compare", str(folder), "--model", "my/good"])
     assert isinstance(run.exception, ResultsError)
     assert "found: my/good@1" in str(run.exception)
+
+
+def test_adjustment_by_choice(folder):
+    """Holm's method decides where it is asked for: bold differences and counts; another name is refused."""
+    good, bad = sorted(read_scores([folder]), key=lambda one: one.model, reverse=True)
+    one = compare(good, bad, draws=200, samples=100)[0]
+    rows = tuple(replace(row, max_t=0.01, holm=0.2) for row in one.settings)
+    one = replace(one, settings=rows)
+    assert "my/good is better in 3" in verdict(one)
+    assert "(max-T over all of them" in verdict(one, "max-t")
+    assert "my/good is better in 0" in verdict(one, "holm")
+    assert "(Holm over all of them" in verdict(one, "holm")
+    run = CliRunner().invoke(app, ["compare", str(folder), "--draws", "500", "--adjust", "holm"])
+    assert "(Holm over all of them" in run.output
+    run = CliRunner().invoke(app, ["compare", str(folder), "--adjust", "bonferroni"])
+    assert "--adjust is max-t or holm, not 'bonferroni'" in str(run.exception)
+
+
+def test_several_models(folder, caplog):
+    """Every pair once; p of the means adjusted by Holm over the pairs of a setting, and what decides is that."""
+    rng = np.random.default_rng(1)
+    for subset in LANGUAGES:
+        write(folder, "my/middling", "XQuADRMonolingual", subset, random_ranks(rng, 4))
+        write(folder, "else/where", "MLQARMonolingual", subset, random_ranks(rng, 4))
+    models = read_scores([folder])
+    found = compare_all(models, draws=2_000, samples=100)
+    assert sum("not compared" in record.message for record in caplog.records) == 3
+    alone = [one for one in found if one.setting == "Multilingual"]
+    assert [(one.pairs, one.p_over_pairs) for one in alone] == [(1, alone[0].mean.p)]
+    mono = [one for one in found if one.setting == "Monolingual"]
+    assert {frozenset((one.first, one.second)) for one in mono} == {
+        frozenset(pair) for pair in (("my/good", "my/bad"), ("my/good", "my/middling"), ("my/bad", "my/middling"))
+    }
+    ordered = sorted(mono, key=lambda one: one.mean.p)
+    largest = 0.0
+    for number, one in enumerate(ordered):
+        largest = max(largest, min(1.0, one.mean.p * (3 - number)))
+        assert (one.pairs, one.p_over_pairs) == (3, pytest.approx(largest))
+        assert f"{one.p_over_pairs:.2g} over all 3 pairs of models" in verdict(one)
+    close = replace(mono[0], mean=replace(mono[0].mean, p=0.03), p_over_pairs=0.06)
+    assert "no difference of the mean holds" in verdict(close)
+    with pytest.raises(ResultsError, match="no task and subset in common"):
+        compare_all([one for one in models if one.model in ("my/good", "else/where")])
 
 
 def test_holm_by_hand():
