@@ -63,6 +63,24 @@ class TestLoading:
             np.testing.assert_allclose(np.asarray(found), wanted, atol=1e-5)
             assert not np.allclose(wanted, itself.encode(TEXTS), atol=1e-3)
 
+    @pytest.mark.parametrize(
+        ("card", "languages"),
+        [
+            ("---\nlanguage:\n- de\n- zh\n- tlh\n---\n# A model\n", ["deu-Latn", "zho-Hans"]),
+            ("---\nlanguage: en\n---\n", ["eng-Latn"]),
+            ("---\nlanguage: [tlh]\n---\n", None),
+            ("# A card without anything\n", None),
+            ("---\nlanguage: [de\n---\n", None),
+        ],
+    )
+    def test_languages_of_the_card(self, tiny: Path, card: str, languages: list[str] | None) -> None:
+        """Those that MTEB's results will name; a card that is broken names none, and the model still loads."""
+        revision = directory_revision(tiny)
+        (tiny / "README.md").write_text(card, encoding="utf-8")
+        meta = mteb.get_model_meta(str(tiny), fetch_from_hf=True)
+        assert meta.languages == languages
+        assert meta.revision == revision  # a card is not the model
+
     def test_metadata(self, tiny: Path) -> None:
         """Named after the directory, with the hash as revision, kind and similarity from the configuration."""
         meta = mteb.get_model_meta(str(tiny), fetch_from_hf=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ModelDirectoryError
+from mteb_hybrid.languages import LANGUAGE_SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +80,7 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
             "similarity_fn_name": known.get(similarity) if model_type == "dense" else None,
             "model_type": [model_type],
             "use_instructions": any((config.get("prompts") or {}).values()),
+            "languages": _card_languages(path / "README.md"),
         }
     )
 
@@ -105,6 +107,22 @@ def _load(wrapper: Any, path: Path, name: str, revision: str | None = None, **kw
     """MTEB's loader interface: the name and revision are those of the results, the weights come from ``path``."""
     del name, revision
     return wrapper(str(path), **kwargs)
+
+
+def _card_languages(card: Path) -> list[str] | None:
+    """The languages that a model's card names, in MTEB's codes, as far as we know them; None if it names none."""
+    from huggingface_hub import ModelCard
+
+    if not card.is_file():
+        return None
+    try:
+        named = ModelCard.load(card).data.language
+    except Exception as error:  # noqa: BLE001 - a card is for readers: a broken one must not keep a model from running
+        logger.warning("%s cannot be read as a model card: %s", card, error)
+        return None
+    codes = [named] if isinstance(named, str) else named or []
+    known = {code for code in codes if isinstance(code, str)} & LANGUAGE_SCRIPTS.keys()
+    return sorted(LANGUAGE_SCRIPTS[code] for code in known) or None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
