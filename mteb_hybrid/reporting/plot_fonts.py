@@ -16,8 +16,9 @@ logger = logging.getLogger(__name__)
 _FIRST = "DejaVu Sans"
 """Comes with matplotlib, and has the Latin, Greek, Cyrillic and Arabic scripts."""
 _LIKED = ("Noto Sans", "Source Han Sans", "Lohit", "Droid Sans", "Arial Unicode")
-_SHAPED = {"ar", "bn", "fa", "hi", "te"}
-"""Languages whose letters take other forms beside each other, which matplotlib draws from 3.11 on."""
+_SHAPED = {"ar", "bn", "fa", "gu", "he", "hi", "kn", "ml", "mr", "ne", "ta", "te", "ur"}
+"""Languages written from right to left, or in letters that take other forms beside each other: matplotlib draws them
+from 3.11 on."""
 
 
 def language_labels(languages: Iterable[str]) -> tuple[dict[str, str], list[str]]:

@@ -100,7 +100,7 @@ def test_some_of_the_query_languages(runs, tmp_path):
 def test_folders_that_hold_each_other(runs):
     """A table is read once, whatever folders it is found through; a folder that is not there is an error."""
     once = find_tables([runs])
-    assert len(once) == 2 * (11 + 110 + 11)
+    assert len(once) == 2 * (11 + 30 + 11)
     assert find_tables([runs, runs / "predictions", runs]) == once
     with pytest.raises(ResultsError, match="gone is not a folder"):
         find_tables([runs / "gone"])
