@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import RankTableError
@@ -18,6 +19,7 @@ from mteb_hybrid.metrics import (
     query_language_consistency,
     single_target_map,
 )
+from mteb_hybrid.metrics.consistency import DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -137,7 +139,7 @@ def asked_lists(tables: Mapping[str, RankTable]) -> dict[str, AskedLists]:
     questions, passages = _Numbers(), _Numbers()
     lists = {}
     for language, table in tables.items():
-        column = table.rows.column("top_id").combine_chunks()
+        column = pc.list_slice(table.rows.column("top_id").combine_chunks(), 0, DEPTH)  # lists may be deeper
         lengths = np.asarray(column.value_lengths().fill_null(0))
         top = np.full((len(lengths), int(lengths.max(initial=0))), -1, dtype=np.int64)
         top[np.arange(top.shape[1]) < lengths[:, None]] = passages.of(column.flatten())

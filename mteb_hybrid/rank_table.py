@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 
 from mteb_hybrid import __version__
 from mteb_hybrid.atomic import atomic_path
-from mteb_hybrid.errors import RankTableError
+from mteb_hybrid.errors import RankTableError, ResultsError
 from mteb_hybrid.metrics import QueryRanks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ SCHEMA = pa.schema(
         pa.field("relevant_language", pa.list_(pa.string())),
         pa.field("relevant_grade", pa.list_(pa.float64())),
         pa.field("rank", pa.list_(pa.int64())),  # null: not retrieved, where `full_ranking` is false
-        pa.field("top_id", pa.list_(pa.string())),  # empty but for pooled subsets and where passages are unjudged
+        pa.field("top_id", pa.list_(pa.string())),  # at most `list_depth` passages, best first
         pa.field("top_language", pa.list_(pa.string())),
         pa.field("top_score", pa.list_(pa.float64())),
     ]
@@ -59,6 +60,8 @@ class TableInfo:
         full_ranking: Whether every relevant passage was ranked; if not, ``depth`` passages per query were.
         depth: Length of the lists, where the ranking is not full.
         experiment: MTEB's name for a variant of the model (another output precision, say); empty for the model itself.
+        list_depth: How many of the best passages of each query were kept: 100 for pooled subsets and where passages are
+            unjudged, elsewhere none, unless ``MTEB_HYBRID_LIST_DEPTH`` asked for more. 0 in tables that do not say it.
         version: Version of this package.
     """
 
@@ -75,6 +78,7 @@ class TableInfo:
     full_ranking: bool = True
     depth: int | None = None
     experiment: str = ""
+    list_depth: int = 0
     version: str = field(default=__version__)
 
     @property
@@ -91,6 +95,21 @@ class TableInfo:
 def table_path(folder: Path, model_folder: str, task: str, split: str, subset: str) -> Path:
     """Where a table lies below the prediction folder: ``<model>/<revision>/<task>/<split>.<subset>.parquet``."""
     return folder / model_folder / task / f"{split}.{subset}.parquet"
+
+
+def find_tables(folders: Iterable[Path]) -> list[Path]:
+    """All rank tables in some folders and below them, each once, in the order of the folders.
+
+    Raises:
+        ResultsError: A folder does not exist.
+    """
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ResultsError(f"{folder} is not a folder; give the --prediction-folder of `mteb run`")
+        for path in sorted(folder.rglob("*.parquet")):
+            found.setdefault(path.resolve(), path)  # folders may hold each other
+    return list(found.values())
 
 
 def list_column(values: NDArray[Any], per_row: NDArray[np.int64], null: NDArray[np.bool_] | None = None) -> pa.Array:

@@ -14,6 +14,7 @@ from mteb_hybrid import _mteb
 from mteb_hybrid.across import SUFFIX, across_languages
 from mteb_hybrid.errors import RankTableError
 from mteb_hybrid.rank_table import RankTable, TableInfo, list_column, table_path, write_rank_table
+from mteb_hybrid.tasks.ranked import asked_depth
 from mteb_hybrid.tasks.settings import Setting
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def save_rank_table(
         full_ranking=ranked.full,
         depth=ranked.depth,
         experiment=meta.experiment_name or "",
+        list_depth=ranked.top_id.shape[1],
     )
     best_first = np.lexsort((ranked.rank, data.pair_query))
     per_query = np.bincount(data.pair_query, minlength=len(data.query_ids))
@@ -149,13 +151,19 @@ def save_across_languages(model: Any, tasks: Any, result: Any, *, prediction_fol
 
 
 def missing_tables(task: AbsTaskRankedRetrieval, meta: ModelMeta, folder: Path) -> list[str]:
-    """Subsets of a task without a readable rank table of the task's data revision."""
-    missing = []
+    """Subsets of a task without a readable rank table of the task's data revision, with lists as deep as asked for.
+
+    Raises:
+        MtebHybridError: ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth.
+    """
+    missing, depth = [], asked_depth() or 0
     for subset in task.hf_subsets:
         for split in task.eval_splits:
             path = table_path(folder, model_folder(meta), task.metadata.name, split, subset)
             try:
-                current = RankTable.read(path).info.dataset_revision == task.metadata.dataset["revision"]
+                info = RankTable.read(path).info
+                reachable = min(depth, info.pool_size, info.depth or info.pool_size)
+                current = info.dataset_revision == task.metadata.dataset["revision"] and info.list_depth >= reachable
             except RankTableError:
                 current = False
             if not current and subset not in missing:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.errors import CollectionError, MtebHybridError
 from mteb_hybrid.metrics import QueryRanks
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOP_K = 100
-"""How many of the best passages of each query are kept where the pool mixes languages."""
+"""How many of the best passages of each query are kept where the pool mixes languages, or passages are unjudged."""
+LIST_DEPTH_VARIABLE = "MTEB_HYBRID_LIST_DEPTH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class JudgedQueries:
 
         Raises:
             CollectionError: No queries, a duplicate query id, or a judgment of an unknown passage.
+            MtebHybridError: ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth: said here, before anything is encoded.
         """
+        asked_depth()
         columns = split["queries"][:]  # whole columns at once: iterating is slow
         query_ids, judged = columns["id"], split["relevant_docs"]
         if not query_ids:
@@ -176,3 +180,35 @@ class RankedSubset:
             grade=self.data.pair_grade,
             language=self.data.pair_language,
         )
+
+
+def asked_depth() -> int | None:
+    """How many of the best passages of every query ``MTEB_HYBRID_LIST_DEPTH`` wants to be kept; None if it is not set.
+
+    Raises:
+        MtebHybridError: It is not a whole number of at least `TOP_K`, which scores are taken from.
+    """
+    configured = os.environ.get(LIST_DEPTH_VARIABLE, "").strip()
+    if not configured:
+        return None
+    if not configured.isdecimal() or int(configured) < TOP_K:
+        raise MtebHybridError(
+            f"{LIST_DEPTH_VARIABLE} must be a whole number of passages, at least {TOP_K}, such as 1000; it is "
+            f"{configured!r}"
+        )
+    return int(configured)
+
+
+def list_depth(data: JudgedQueries) -> int:
+    """How many of the best passages of each query are kept; no score depends on it.
+
+    ``MTEB_HYBRID_LIST_DEPTH``, for every subset. Unless it is set: `TOP_K` where the pool mixes languages or passages
+    are unjudged, which some scores are taken from, and otherwise 0.
+
+    Raises:
+        MtebHybridError: The variable is no usable depth.
+    """
+    asked = asked_depth()
+    if asked is not None:
+        return max(TOP_K, min(asked, data.pool_size))
+    return TOP_K if data.pooled or not data.parallel else 0

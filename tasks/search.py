@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mteb.models import CrossEncoderProtocol
 
-from mteb_hybrid.tasks.ranked import TOP_K, RankedSubset
+from mteb_hybrid.tasks.ranked import RankedSubset, list_depth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def rank_from_lists(
         tie_key: Passage id to what decides among equal scores; for ids that begin with their language not the id.
     """
     pool = data.pool_size
-    k = min(TOP_K, depth) if data.pooled or not data.parallel else 0
+    k = min(list_depth(data), depth)
     rank = np.zeros(len(data.pair_query), dtype=np.int64)
     top_id = np.full((len(data.query_ids), k), None, dtype=object)
     top_language = np.full((len(data.query_ids), k), -1, dtype=np.int64)

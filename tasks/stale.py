@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.tasks.predictions import our_tasks
+from mteb_hybrid.tasks.ranked import asked_depth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +34,11 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
         options: The run's options.
 
     Raises:
-        MtebHybridError: The data of a task cannot be had.
+        MtebHybridError: The data of a task cannot be had, or ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth.
     """
     ours = list(our_tasks(tasks))
+    if ours:
+        asked_depth()  # a wrong one is said now, not after hours
     for task in ours:
         task.refresh()
     strategy = options.get("overwrite_strategy", "only-missing")

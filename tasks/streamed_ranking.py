@@ -17,7 +17,7 @@ from mteb_hybrid.fingerprint import model_fingerprint
 from mteb_hybrid.streaming.corpus import passage_of
 from mteb_hybrid.streaming.kept import KeptEmbeddings, keeps_embeddings
 from mteb_hybrid.streaming.progress import Progress, sweep
-from mteb_hybrid.tasks.ranked import TOP_K, RankedSubset
+from mteb_hybrid.tasks.ranked import RankedSubset, list_depth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,6 +130,7 @@ class StreamedRanker:
         from mteb_hybrid.tasks.embedder import declared_similarity
 
         data = [self.subsets[name] for name in names]
+        top_k = list_depth(data[0])  # the same for all of them, as their pool is
         texts: dict[str, int] = {}
         pair_text, pair_order = [], []
         for one in data:
@@ -153,7 +154,7 @@ class StreamedRanker:
             texts=texts,
             relevant=relevant,
             similarity=similarity,
-            top_k=TOP_K,
+            top_k=top_k,
         )
 
     def _relevant(self, data: JudgedQueries) -> list[tuple[str, str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
+import csv
 import json
+import logging
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -11,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from tqdm.auto import tqdm
 
 from mteb_hybrid.atomic import atomic_path
-from mteb_hybrid.errors import ResultsError
+from mteb_hybrid.export.rows import is_trec_id, judgments, load_subsets, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mteb.abstasks import AbsTaskRetrieval
 
-_AT_ONCE = 10_000
+logger = logging.getLogger(__name__)
 
 
 def export_beir(task: AbsTaskRetrieval, folder: Path, subsets: Iterable[str] | None = None) -> list[Path]:
@@ -27,8 +28,8 @@ def export_beir(task: AbsTaskRetrieval, folder: Path, subsets: Iterable[str] | N
 
     A folder holds ``corpus.jsonl`` (``_id``, ``title``, ``text``, and ``language`` where a pool has several),
     ``queries.jsonl`` (``_id``, ``text``), ``qrels/<split>.tsv`` with BEIR's header, and ``qrels/<split>.trec`` for
-    trec_eval. Each file is written whole or not at all. Subsets with one pool share a corpus file by hard links, where
-    the file system has them.
+    trec_eval, which is left out, with a warning, where an id has white space. Each file is written whole or not at all.
+    Subsets with one pool share a corpus file by hard links, where the file system has them.
 
     Args:
         task: Any retrieval task of MTEB; its data is loaded if it is not yet.
@@ -39,20 +40,12 @@ def export_beir(task: AbsTaskRetrieval, folder: Path, subsets: Iterable[str] | N
         The folders of the subsets.
 
     Raises:
-        ResultsError: The task has no such subset.
+        ResultsError: The task has no such subset, or something else than texts in it.
     """
-    known = list(task.hf_subsets)
-    wanted = known if subsets is None else list(subsets)
-    for subset in wanted:
-        if subset not in known:
-            close = difflib.get_close_matches(subset, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
-            raise ResultsError(f"{task.metadata.name} has no subset {subset!r}{hint}")
-    task.load_data()
-    dataset: Any = task.dataset
+    chosen = load_subsets(task, subsets)
     written: dict[int, Path] = {}
-    for subset in tqdm(wanted, desc=f"Writing {task.metadata.name}", unit="subset", disable=None):
-        for split, data in dataset[subset].items():
+    for subset, splits in tqdm(chosen.items(), desc=f"Writing {task.metadata.name}", unit="subset", disable=None):
+        for split, data in splits.items():
             place = folder / subset
             corpus = place / "corpus.jsonl"
             same = written.setdefault(id(data["corpus"]), corpus)
@@ -63,40 +56,36 @@ def export_beir(task: AbsTaskRetrieval, folder: Path, subsets: Iterable[str] | N
             _write_lines(
                 place / "queries.jsonl", (json.dumps(row, ensure_ascii=False) for row in _queries(data["queries"]))
             )
-            judged = list(_judged(data["relevant_docs"]))
-            header = ["query-id\tcorpus-id\tscore"]
-            _write_lines(place / "qrels" / f"{split}.tsv", [*header, *("\t".join(map(str, one)) for one in judged)])
-            _write_lines(
-                place / "qrels" / f"{split}.trec", (f"{query} 0 {passage} {grade}" for query, passage, grade in judged)
-            )
-    return [folder / subset for subset in wanted]
+            _write_judgments(place / "qrels", split, list(judgments(data["relevant_docs"])))
+    return [folder / subset for subset in chosen]
 
 
 def _passages(corpus: Any) -> Iterator[dict[str, str]]:
     several = "language" in corpus.column_names
-    for row in _rows(corpus):
+    for row in rows(corpus):
         passage = {"_id": row["id"], "title": row.get("title") or "", "text": row["text"]}
         yield {**passage, "language": row["language"]} if several else passage
 
 
 def _queries(queries: Any) -> Iterator[dict[str, str]]:
-    for row in _rows(queries):
+    for row in rows(queries):
         yield {"_id": row["id"], "text": row["text"]}
 
 
-def _rows(dataset: Any) -> Iterator[dict[str, Any]]:
-    """Rows of a data set, read some at a time."""
-    for start in range(0, len(dataset), _AT_ONCE):
-        columns = dataset[start : start + _AT_ONCE]
-        for values in zip(*columns.values(), strict=True):
-            yield dict(zip(columns, values, strict=True))
-
-
-def _judged(relevant: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, str, int]]:
-    """Query, passage and grade of every judgment."""
-    for query, grades in relevant.items():
-        for passage, grade in grades.items():
-            yield query, passage, int(grade)
+def _write_judgments(folder: Path, split: str, judged: list[tuple[str, str, int]]) -> None:
+    with (
+        atomic_path(folder / f"{split}.tsv") as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")  # as BEIR reads them: quoted where need be
+        writer.writerow(["query-id", "corpus-id", "score"])
+        writer.writerows(judged)
+    odd = next((one for pair in judged for one in pair[:2] if not is_trec_id(one)), None)
+    if odd is not None:
+        logger.warning("%s is not written: white space separates its fields, and stands in the id %r",
+                       folder / f"{split}.trec", odd)  # fmt: skip
+        return
+    _write_lines(folder / f"{split}.trec", (f"{query} 0 {passage} {grade}" for query, passage, grade in judged))
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

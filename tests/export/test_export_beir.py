@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import mteb
 import pytest
 import pytrec_eval
+from mteb.abstasks.retrieval import AbsTaskRetrieval
 from typer.testing import CliRunner
 
 from mteb_hybrid.cli import app
@@ -72,6 +74,40 @@ def test_beir_reads_it(tmp_path):
     )
     assert queries == dict(zip(expected["queries"]["id"], expected["queries"]["text"], strict=True))
     assert qrels == expected["relevant_docs"]
+
+
+def odd_task(passage: str, **columns):
+    """A task of MTEB's own class in its older form, whose one relevant passage has this id."""
+    metadata = mteb.get_task("MiniQARMonolingual").metadata.model_copy(update={"eval_langs": ["eng-Latn"]})
+    task = type("Odd", (AbsTaskRetrieval,), {"metadata": metadata})()
+    task.corpus, task.queries = {"test": {passage: {"title": "t", "text": "b"}}}, {"test": {"q": "?"}}
+    task.relevant_docs, task.dataset, task.data_loaded = {"test": {"q": {passage: 1}}}, {}, True
+    return task
+
+
+@pytest.mark.parametrize("passage", ["plain", "two words", '"quoted', "tab\there"])
+def test_odd_ids_and_tasks_of_the_older_form(passage, tmp_path, caplog):
+    """BEIR's dialect of CSV holds any id; trec_eval's file is left out where an id has white space, with the reason."""
+    (folder,) = export_beir(odd_task(passage), tmp_path)
+    assert folder.name == "default"
+    assert lines(folder / "corpus.jsonl") == [{"_id": passage, "title": "t", "text": "b"}]
+    with (folder / "qrels" / "test.tsv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_MINIMAL))[1:] == [["q", passage, "1"]]
+    white = len(passage.split()) > 1
+    assert (folder / "qrels" / "test.trec").exists() is not white
+    assert ("white space" in caplog.text) is white
+    assert not white or repr(passage) in caplog.text
+
+
+def test_texts_only(tmp_path):
+    """A task of images is refused before anything is written."""
+    task = odd_task("p")
+    task.convert_v1_dataset_format_to_v2(num_proc=None)
+    split = task.dataset["default"]["test"]
+    split["corpus"] = split["corpus"].rename_column("text", "image")
+    with pytest.raises(ResultsError, match="no retrieval of texts"):
+        export_beir(task, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_command(tmp_path):

@@ -1,0 +1,65 @@
+"""What every layout reads of a task: its subsets, the rows of its corpora and queries, its judgments."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from mteb_hybrid.errors import ResultsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mteb.abstasks import AbsTaskRetrieval
+
+_AT_ONCE = 10_000
+
+
+def load_subsets(task: AbsTaskRetrieval, subsets: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+    """The data of a task's subsets, loaded if it is not yet.
+
+    Args:
+        task: Any retrieval task of MTEB.
+        subsets: Which. Default: all that the task was filtered to.
+
+    Returns:
+        Subset to split to MTEB's ``RetrievalSplitData``, in the order of ``subsets``.
+
+    Raises:
+        ResultsError: The task has no such subset, or something else than texts in it.
+    """
+    known = list(task.hf_subsets)
+    wanted = known if subsets is None else list(dict.fromkeys(subsets))
+    for subset in wanted:
+        if subset not in known:
+            close = difflib.get_close_matches(subset, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
+            raise ResultsError(f"{task.metadata.name} has no subset {subset!r}{hint}")
+    task.load_data()
+    task.convert_v1_dataset_format_to_v2(num_proc=None)  # what tasks of MTEB's older form load
+    dataset: Any = task.dataset
+    for subset in wanted:
+        for data in dataset[subset].values():
+            if not all("text" in data[part].column_names for part in ("corpus", "queries")):
+                raise ResultsError(f"{task.metadata.name} {subset} is no retrieval of texts by texts")
+    return {subset: dict(dataset[subset]) for subset in wanted}
+
+
+def rows(dataset: Any) -> Iterator[dict[str, Any]]:
+    """Rows of a data set, read some at a time."""
+    for start in range(0, len(dataset), _AT_ONCE):
+        columns = dataset[start : start + _AT_ONCE]
+        for values in zip(*columns.values(), strict=True):
+            yield dict(zip(columns, values, strict=True))
+
+
+def judgments(relevant: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, str, int]]:
+    """Query, passage and grade of every judgment."""
+    for query, grades in relevant.items():
+        for passage, grade in grades.items():
+            yield query, passage, int(grade)
+
+
+def is_trec_id(text: str) -> bool:
+    """Whether an id can stand in a file of trec_eval, whose fields are separated by white space."""
+    return text.split() == [text]

@@ -1,0 +1,149 @@
+"""Runs of models in the layout of trec_eval, from the lists in their rank tables."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.errors import RankTableError, ResultsError
+from mteb_hybrid.export.rows import is_trec_id
+from mteb_hybrid.rank_table import find_tables, read_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mteb_hybrid.rank_table import TableInfo
+
+_AT_ONCE = 256  # queries
+
+
+def export_runs(
+    predictions: Iterable[Path],
+    task_name: str,
+    folder: Path,
+    subsets: Iterable[str] | None = None,
+    dataset_revision: str | None = None,
+) -> list[Path]:
+    """Write the lists of all models that have rank tables of a task, as files of trec_eval.
+
+    They are named ``<subset>/runs/<split>/<model>@<revision>.trec``, with ``@<experiment>`` where MTEB files a variant
+    of the model. A line is ``query_id Q0 passage_id rank score tag``; the tag is the name of the file. A list is as
+    deep as the table has it, so scores at a larger k come out lower than ours. For the scores see `run_scores`.
+
+    Args:
+        predictions: Prediction folders of `mteb run`, or folders above them.
+        task_name: Name of the task.
+        folder: Where `mteb_hybrid.export.export_beir` writes the task.
+        subsets: Which. Default: all that there are tables of.
+        dataset_revision: The revision of the data that tables have to be of. Default: any.
+
+    Returns:
+        The files, in the order of the tables.
+
+    Raises:
+        ResultsError: There is no table of a subset, or two of one; a table has no lists, or is of other data; an id has
+            white space, which separates the fields of a line.
+        RankTableError: A table is damaged.
+    """
+    tables = [(path, read_info(path)) for path in find_tables(predictions) if path.parent.name == task_name]
+    wanted = dict.fromkeys(info.subset for _, info in tables) if subsets is None else dict.fromkeys(subsets)
+    missing = [one for one in wanted if one not in {info.subset for _, info in tables}]
+    if missing or not wanted:
+        raise ResultsError(
+            f"there is no rank table of {' '.join([task_name, ', '.join(missing)]).strip()} in the prediction folders; "
+            "make them with `mteb run --prediction-folder`"
+        )
+    sources: dict[Path, Path] = {}
+    for path, info in tables:
+        if info.subset not in wanted:
+            continue
+        if dataset_revision not in (None, info.dataset_revision):
+            raise ResultsError(
+                f"{path} is of the data {info.dataset_revision}, the task is of {dataset_revision}: run it again"
+            )
+        target = folder / info.subset / "runs" / info.split / f"{_name(info)}.trec"
+        if target in sources:
+            raise ResultsError(f"{sources[target]} and {path} are two tables of one model and subset; name one folder")
+        sources[target] = path
+    for target, path in sources.items():
+        _write_run(path, target)
+    return list(sources)
+
+
+def _name(info: TableInfo) -> str:
+    """Model, revision and experiment as one word that a file can have for its name."""
+    parts = [info.model.replace("/", "__"), info.revision, info.experiment]
+    return "@".join(re.sub(r"[^\w.+=-]", "_", part) for part in parts if part)
+
+
+def _write_run(path: Path, target: Path) -> None:
+    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        empty = True
+        for query, ids, scores in _lists(path):
+            odd = next((one for one in (query, *ids) if not is_trec_id(one)), None)
+            if odd is not None:
+                raise ResultsError(f"{path}: the id {odd!r} has white space, which separates the fields of a run")
+            written = run_scores(ids, np.array(scores, dtype=np.float64)).tolist()
+            stream.writelines(
+                f"{query} Q0 {one} {rank} {score:.9g} {target.stem}\n"  # 9 digits are enough for any float32
+                for rank, (one, score) in enumerate(zip(ids, written, strict=True), start=1)
+            )
+            empty = empty and not ids
+        if empty:
+            raise ResultsError(
+                f"{path} has no lists, which are kept of pooled subsets and of unjudged passages only; run again with "
+                "MTEB_HYBRID_LIST_DEPTH=1000 and the same prediction folder"
+            )
+
+
+def _lists(path: Path) -> Iterator[tuple[str, list[str], list[float]]]:
+    """Query, passages and scores of each row of a rank table, read some at a time."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(_AT_ONCE, columns=["query_id", "top_id", "top_score"]):
+                columns = batch.to_pydict()
+                for query, ids, scores in zip(
+                    columns["query_id"], columns["top_id"], columns["top_score"], strict=True
+                ):
+                    yield query, ids or [], scores or []
+    except (OSError, pa.ArrowException) as error:
+        raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}") from error
+
+
+def run_scores(ids: Sequence[str], scores: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Scores from which trec_eval makes the order that a list has.
+
+    trec_eval holds scores as float32 and orders equal ones by id, descending. So a score is rounded to float32; where
+    the list's order would be lost by that, it is the next smaller float32 after the score before it. Passages stay
+    equal only where they were so before and stand in the order of their ids. Scores outside of the range of float32
+    become its ends, and no score moves by more steps than the list has passages.
+
+    Args:
+        ids: Ids of the passages, best first.
+        scores: float64, shape (passages,), not increasing.
+
+    Returns:
+        float32, shape (passages,), finite and not increasing.
+    """
+    if not len(ids):
+        return np.empty(0, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        rounded = np.nan_to_num(scores.astype(np.float32))
+    # float32 in their order are integers: a step is the next float, and -0.0 is 0.0
+    step_of = np.abs(rounded).view(np.uint32).astype(np.int64)
+    wanted = np.where(rounded < 0, -step_of, step_of)
+    least = len(ids) - int(np.finfo(np.float32).max.view(np.uint32))
+    stays = (scores[1:] == scores[:-1]) & np.array([before > after for before, after in pairwise(ids)], dtype=bool)
+    steps = np.concatenate([[0], np.cumsum(~stays)])
+    kept = np.minimum.accumulate(np.maximum(wanted, least) + steps) - steps
+    magnitude: NDArray[np.float32] = np.abs(kept).astype(np.uint32).view(np.float32)
+    return np.where(kept < 0, -magnitude, magnitude)
