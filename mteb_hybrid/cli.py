@@ -62,6 +62,8 @@ def info() -> None:
     console.print(f"registered tasks: {', '.join(names) if names else 'none'}")
     if trouble:
         console.print(f"trouble: {trouble}")
+    for place, found in _cards():
+        console.print(f"card {place}: {found}", soft_wrap=True, markup=False)
     data = data_folder()
     console.print(f"data folder: {data or f'not set ({DATA_VARIABLE})'}", soft_wrap=True)
     console.print(f"cache folder: {cache_folder()} ({CACHE_VARIABLE})", soft_wrap=True)
@@ -139,6 +141,13 @@ def _registered() -> tuple[list[str], str | None]:
     trouble = [str(warning.message) for warning in caught if "mteb-hybrid" in str(warning.message)]
     names = [name for name, cls in known.items() if cls.__module__.startswith("mteb_hybrid.")]
     return names, trouble[0] if trouble else None
+
+
+def _cards() -> list[tuple[Path, str]]:
+    """Cards of users' own collections, and the tasks that they made or what is wrong with them."""
+    cards = sys.modules.get("mteb_hybrid.tasks.cards")  # not there where registration failed
+    states = cards.card_states() if cards is not None else ()
+    return [(state.path, state.problem or ", ".join(state.tasks)) for state in states]
 
 
 def _version(package: str) -> str:

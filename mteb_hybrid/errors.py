@@ -5,6 +5,7 @@
     MtebHybridError
     ├── CollectionError (ValueError)       a collection's file is missing, damaged or inconsistent
     │   └── DownloadError                  a collection's file could not be fetched
+    ├── CardError (ValueError)             a card of a user's own collection is wrong
     ├── EmbeddingError (ValueError)        a model returned embeddings that cannot be ranked
     ├── ModelDirectoryError (ValueError)   a local model directory cannot be used
     ├── RankTableError (ValueError)        a rank table is missing, damaged or of another kind
@@ -26,6 +27,10 @@ class CollectionError(MtebHybridError, ValueError):
 
 class DownloadError(CollectionError):
     """A collection's file could not be fetched; the message names the address and what to do."""
+
+
+class CardError(MtebHybridError, ValueError):
+    """A card of a user's own collection cannot be used; the message names the file and the key."""
 
 
 class EmbeddingError(MtebHybridError, ValueError):

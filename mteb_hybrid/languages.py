@@ -1,8 +1,18 @@
-"""The languages of our collections: the collections' two-letter codes and MTEB's language-script codes.
+"""The languages of our collections and of users' own: two-letter codes and MTEB's language-script codes.
 
 Subsets are named with the two-letter codes. The codes are those of MTEB's MLQA and MIRACL tasks: Arabic is ``ara``,
 Chinese ``zho`` and Swahili ``swa``.
 """
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mteb_hybrid.errors import CollectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LANGUAGE_SCRIPTS: dict[str, str] = {
     "ar": "ara-Arab",
@@ -28,14 +38,78 @@ LANGUAGE_SCRIPTS: dict[str, str] = {
     "zh": "zho-Hans",
 }
 
+FURTHER_SCRIPTS: dict[str, str] = {
+    "bg": "bul-Cyrl",
+    "ca": "cat-Latn",
+    "cs": "ces-Latn",
+    "da": "dan-Latn",
+    "et": "est-Latn",
+    "eu": "eus-Latn",
+    "gl": "glg-Latn",
+    "gu": "guj-Gujr",
+    "he": "heb-Hebr",
+    "hr": "hrv-Latn",
+    "hu": "hun-Latn",
+    "hy": "hye-Armn",
+    "is": "isl-Latn",
+    "it": "ita-Latn",
+    "ka": "kat-Geor",
+    "kn": "kan-Knda",
+    "lt": "lit-Latn",
+    "lv": "lav-Latn",
+    "ml": "mal-Mlym",
+    "mr": "mar-Deva",
+    "ne": "nep-Deva",
+    "nl": "nld-Latn",
+    "pl": "pol-Latn",
+    "pt": "por-Latn",
+    "ro": "ron-Latn",
+    "sk": "slk-Latn",
+    "sl": "slv-Latn",
+    "sv": "swe-Latn",
+    "ta": "tam-Taml",
+    "uk": "ukr-Cyrl",
+    "ur": "urd-Arab",
+}
+"""Languages of none of our collections that users' own may name without a script of theirs."""
 
-def language_script(language: str) -> str:
-    """MTEB's code of a two-letter language, such as ``deu-Latn`` for ``de``.
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def language_script(language: str, scripts: Mapping[str, str] | None = None) -> str:
+    """MTEB's code of a language, such as ``deu-Latn`` for ``de``.
+
+    Args:
+        language: The code that subsets are named with.
+        scripts: MTEB's codes of the user's own languages, or other ones than ours.
 
     Raises:
-        KeyError: The language is in none of our collections; the message lists those that are.
+        KeyError: The language is unknown; the message lists those of our collections.
     """
-    try:
-        return LANGUAGE_SCRIPTS[language]
-    except KeyError:
-        raise KeyError(f"unknown language {language!r}; known are {', '.join(LANGUAGE_SCRIPTS)}") from None
+    for known in (scripts or {}, LANGUAGE_SCRIPTS, FURTHER_SCRIPTS):
+        if language in known:
+            return known[language]
+    raise KeyError(f"unknown language {language!r}; known are {', '.join(LANGUAGE_SCRIPTS)}")
+
+
+def check_language(language: str, scripts: Mapping[str, str]) -> None:
+    """See that a language of a user's collection is known and can name a subset.
+
+    Args:
+        language: The code that subsets are to be named with.
+        scripts: MTEB's codes of the user's own languages.
+
+    Raises:
+        CollectionError: It is unknown, or has signs other than letters, digits and ``_`` in it: subsets of two
+            languages are written ``en-de``.
+    """
+    if not _CODE.fullmatch(language):
+        raise CollectionError(f"{language!r} cannot name a subset: use letters, digits and _, as in 'de'")
+    known = {**LANGUAGE_SCRIPTS, **FURTHER_SCRIPTS, **scripts}
+    if language not in known:
+        head = re.split("[-_]", language.lower())[0]  # Deu, de_DE and deu_Latn are German
+        meant = [code for code, script in known.items() if head in (code, script.partition("-")[0])]
+        raise CollectionError(
+            f"unknown language {language!r}{f' (did you mean {meant[0]!r}?)' if meant else ''}: name its code in MTEB, "
+            f"ISO 639-3 and script, as in scripts = {{{language!r}: 'por-Latn'}}"
+        )

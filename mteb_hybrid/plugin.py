@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 
 def _tasks_loaded() -> None:
+    from mteb_hybrid.tasks.cards import register_cards
     from mteb_hybrid.tasks.registry import TASKS
 
     _mteb.add_tasks(TASKS)
+    register_cards()
 
 
 def _models_loaded() -> None:

@@ -4,6 +4,7 @@
 import mteb  # noqa: F401
 
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
+from mteb_hybrid.tasks.beir import AbsTaskBeirRetrieval, from_beir
 from mteb_hybrid.tasks.miniqa_r import MiniQARCrossLingual, MiniQARMonolingual, MiniQARMultilingual
 from mteb_hybrid.tasks.miracl import (
     MIRACLCrossLingual,
@@ -20,6 +21,7 @@ from mteb_hybrid.tasks.xquad_r import XQuADRCrossLingual, XQuADRMonolingual, XQu
 
 __all__ = [
     "TASKS",
+    "AbsTaskBeirRetrieval",
     "AbsTaskParallelRetrieval",
     "AbsTaskRankedRetrieval",
     "MIRACLCrossLingual",
@@ -37,4 +39,5 @@ __all__ = [
     "XQuADRCrossLingual",
     "XQuADRMonolingual",
     "XQuADRMultilingual",
+    "from_beir",
 ]

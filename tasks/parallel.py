@@ -10,8 +10,8 @@ from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 from mteb_hybrid.tasks.pool import Pool
-from mteb_hybrid.tasks.ranked import TOP_K, JudgedQueries
-from mteb_hybrid.tasks.settings import Setting, Subset, subsets
+from mteb_hybrid.tasks.ranked import JudgedQueries, list_depth
+from mteb_hybrid.tasks.settings import Setting, Subset, collection_subsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         if self.data_loaded:
             return
         collection = type(self).collection()
-        planned = subsets(self.setting, collection.languages)
+        planned = self._planned()
         kept = {name: planned[name] for name in self.hf_subsets}
         named = {language for s in kept.values() for language in (s.query_language, *s.passage_languages)}
         parts = {language: collection.load(language) for language in sorted(named)}
@@ -61,12 +61,16 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
             self.dataset[name] = dict.fromkeys(self.eval_splits, split)
         self.data_loaded = True
 
+    def _planned(self) -> dict[str, Subset]:
+        """All subsets of the task by name."""
+        return collection_subsets(self.setting, type(self).collection())
+
     def _subset(self, data_split: Any, subset: str) -> PoolSubset:
         pool = Pool.of(data_split["corpus"])
         data = JudgedQueries.of(
             data_split,
             pool.language_of,
-            query_language=subsets(self.setting, type(self).collection().languages)[subset].query_language,
+            query_language=self._planned()[subset].query_language,
             pool=pool.sizes(),
             pooled=self.setting is Setting.MULTILINGUAL,
             parallel=True,
@@ -98,7 +102,7 @@ class PoolSubset:
         """Exact ranks of the relevant passages."""
         from mteb_hybrid.tasks.dense import rank_dense  # torch waits until there is something to rank
 
-        return rank_dense(embedder, self.data, self.pool, top_k=TOP_K if self.data.pooled else 0)
+        return rank_dense(embedder, self.data, self.pool, top_k=list_depth(self.data))
 
 
 def _corpus(part: LanguagePart, ids: list[str]) -> Dataset:
@@ -111,9 +115,8 @@ def _queries(
     """The questions of the subset's query language that have relevant passages in its pool, and their judgments."""
     judged: dict[str, dict[str, int]] = {}
     for language in subset.passage_languages:
-        part = parts[language]
-        for query_id, positions in zip(part.query_ids, part.relevant, strict=True):
-            judged.setdefault(query_id, {}).update({ids[language][position]: 1 for position in positions})
+        for query_id, position, grade in parts[language].judgments():
+            judged.setdefault(query_id, {})[ids[language][position]] = grade
     asked = parts[subset.query_language]
     kept = [
         (query_id, text) for query_id, text in zip(asked.query_ids, asked.queries, strict=True) if judged.get(query_id)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from mteb_hybrid.languages import language_script
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from mteb_hybrid.collections import ParallelCollection
 
 
 class Setting(StrEnum):
@@ -38,28 +40,52 @@ def subsets(
 
     Args:
         setting: The setting.
-        languages: Languages of the collection.
-        query_languages: Those that questions are asked in; all of them unless given.
+        languages: Languages of the collection's passages.
+        query_languages: Those that questions are asked in; the same unless given.
     """
     asked = languages if query_languages is None else query_languages
     if setting is Setting.MONOLINGUAL:
-        return {language: Subset(language, (language,)) for language in asked}
+        return {language: Subset(language, (language,)) for language in asked if language in languages}
     if setting is Setting.CROSS_LINGUAL:
         return {f"{x}-{y}": Subset(x, (y,)) for x in asked for y in languages if x != y}
     return {language: Subset(language, tuple(languages)) for language in asked}
 
 
+def collection_subsets(setting: Setting, collection: ParallelCollection) -> dict[str, Subset]:
+    """Subsets of a setting in which some question of a collection has a relevant passage, by name."""
+    planned = subsets(setting, collection.languages, collection.query_languages)
+    return {
+        name: subset
+        for name, subset in planned.items()
+        if collection.can_answer(subset.query_language, subset.passage_languages)
+    }
+
+
 def eval_langs(
     setting: Setting, languages: Sequence[str], query_languages: Sequence[str] | None = None
 ) -> dict[str, list[str]]:
-    """MTEB's ``eval_langs``: the languages that a language filter compares with; arguments as in `subsets`.
+    """MTEB's ``eval_langs`` of all subsets of a setting; arguments as in `subsets`, result as in `subset_langs`."""
+    return subset_langs(setting, subsets(setting, languages, query_languages))
+
+
+def subset_langs(
+    setting: Setting, planned: Mapping[str, Subset], scripts: Mapping[str, str] | None = None
+) -> dict[str, list[str]]:
+    """MTEB's ``eval_langs`` of some subsets: the languages that a language filter compares with.
 
     A pooled subset has its query language alone. Its pool is always all languages: a pool that shrank with a filter
     would put scores of another task into the cache.
+
+    Args:
+        setting: The setting.
+        planned: Its subsets by name.
+        scripts: MTEB's codes of the user's own languages.
     """
-    if setting is Setting.CROSS_LINGUAL:
-        return {
-            name: [language_script(subset.query_language), language_script(subset.passage_languages[0])]
-            for name, subset in subsets(setting, languages, query_languages).items()
-        }
-    return {name: [language_script(name)] for name in subsets(setting, languages, query_languages)}
+    crossing = setting is Setting.CROSS_LINGUAL
+    return {
+        name: [
+            language_script(language, scripts)
+            for language in (subset.query_language, *(subset.passage_languages if crossing else ()))
+        ]
+        for name, subset in planned.items()
+    }

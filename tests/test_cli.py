@@ -205,6 +205,16 @@ class TestReport:
         assert ["en", "0.2500", "0.6000", "0.4000", "2,001.0"] in rows
         assert not any(row[0] in {"de", "en", "Query"} for row in report(results, "--no-languages"))
 
+    def test_splits(self, tmp_path: Path) -> None:
+        """Test before dev before any other; a collection with a split of another name is reported too."""
+        for task, splits in (("AMonolingual", ("dev", "test")), ("BMonolingual", ("validation",))):
+            path = tmp_path / "someone__model" / "r1" / f"{task}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows = {split: [{"hf_subset": "de", "languages": [], "map": len(split) / 10}] for split in splits}
+            path.write_text(json.dumps({"dataset_revision": "1", "task_name": task, "scores": rows}))
+        found = [row[1] for row in report(tmp_path, "--no-languages") if row[0] == "someone/model"]
+        assert found == ["0.4000", "1.0000"]
+
     def test_settings_that_were_not_run(self, tmp_path: Path) -> None:
         """A dash for a setting that is not there, and for a score that a subset lacks: no mean of a part."""
         rows = {"de": {"map": 0.5, "recall_at_1": 0.25}, "en": {"map": 0.25}}
@@ -233,7 +243,7 @@ class TestReport:
         other.write_text(other.read_text(encoding="utf-8").replace('"d1"', '"d2"'), encoding="utf-8")
         done = CliRunner().invoke(cli.app, ["report", str(tmp_path)])
         assert isinstance(done.exception, ResultsError)
-        assert "revisions d1 and d2" in str(done.exception)
+        assert "revision d1 for someone/model, and d2 for someone/model" in str(done.exception)
 
     def test_name_from_the_folders(self, results: Path) -> None:
         """Without model_meta.json the model's name is read from its folder."""

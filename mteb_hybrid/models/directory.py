@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ModelDirectoryError
-from mteb_hybrid.languages import LANGUAGE_SCRIPTS
+from mteb_hybrid.languages import FURTHER_SCRIPTS, LANGUAGE_SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,8 +121,8 @@ def _card_languages(card: Path) -> list[str] | None:
         logger.warning("%s cannot be read as a model card: %s", card, error)
         return None
     codes = [named] if isinstance(named, str) else named or []
-    known = {code for code in codes if isinstance(code, str)} & LANGUAGE_SCRIPTS.keys()
-    return sorted(LANGUAGE_SCRIPTS[code] for code in known) or None
+    scripts = FURTHER_SCRIPTS | LANGUAGE_SCRIPTS
+    return sorted({scripts[code] for code in codes if isinstance(code, str) and code in scripts}) or None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ResultsError
-from mteb_hybrid.languages import LANGUAGE_SCRIPTS
+from mteb_hybrid.languages import FURTHER_SCRIPTS, LANGUAGE_SCRIPTS
 from mteb_hybrid.task_names import parse_task
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mteb_hybrid.reporting.pooled import PooledQueries
 
 SPLITS = ("test", "dev")
+"""Of several splits the first of these is reported, and otherwise the first by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def read_results(folder: Path) -> list[SubsetScores]:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             by_split, data = content["scores"], str(content.get("dataset_revision"))
-            for row in next((by_split.get(split) for split in SPLITS if by_split.get(split)), []):
+            splits = (by_split[split] for split in (*SPLITS, *sorted(by_split)) if by_split.get(split))
+            for row in next(splits, []):
                 numbers = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
                 scores = {name: value for name, value in numbers.items() if math.isfinite(value)}
                 if "map" in scores:  # other tasks of MTEB end in these words too, and have no full ranking
@@ -187,7 +189,7 @@ def _identity(path: Path) -> tuple[str, str, tuple[str, ...]]:
         folder, variant = folder.parent.parent, f" ({folder.name})"
     try:
         meta: dict[str, Any] = json.loads((path.parent / "model_meta.json").read_text(encoding="utf-8"))
-        codes = {code: language for language, code in LANGUAGE_SCRIPTS.items()}
+        codes = {code: language for language, code in (FURTHER_SCRIPTS | LANGUAGE_SCRIPTS).items()}
         named = {codes[code] for code in meta.get("languages") or () if code in codes}
         return str(meta["name"]) + variant, str(meta["revision"]), tuple(sorted(named))
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,0 +1,200 @@
+"""A user's own parallel collection in BEIR's layout: a folder for each language, or one pooled folder.
+
+::
+
+    handbook/en/corpus.jsonl      {"_id": "d1", "title": "", "text": "..."}
+    handbook/en/queries.jsonl     {"_id": "q1", "text": "..."}; translations share their _id
+    handbook/en/qrels/test.tsv    query-id, corpus-id, score
+    handbook/de/...
+
+    handbook/corpus.jsonl         {"_id": "d1", "text": "...", "language": "en"}
+    handbook/queries.jsonl        {"_id": "q1-de", "text": "...", "language": "de", "question": "q1"}
+    handbook/qrels/test.tsv       documents of any language
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.collections.base import ParallelCollection
+from mteb_hybrid.collections.beir_files import find_files
+from mteb_hybrid.collections.beir_parts import digest_of, read_parts
+from mteb_hybrid.collections.remote import cache_folder
+from mteb_hybrid.errors import CollectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mteb_hybrid.collections.base import LanguagePart
+    from mteb_hybrid.collections.beir_files import BeirFiles, Folders
+
+_LAYOUT = 1  # of what is read from the files; another number, and results of before are of other data
+_SETTLED = 2.0  # seconds after which a file that changes has another time, whatever the file system
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a task must know of a collection before its texts are needed.
+
+    Attributes:
+        revision: A hash of the files, or what the user calls their state.
+        languages: Languages of its passages, sorted.
+        answers: As in `ParallelCollection`.
+    """
+
+    revision: str
+    languages: tuple[str, ...]
+    answers: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class BeirSource:
+    """Where a collection in BEIR's layout lies, and what of it is read.
+
+    Attributes:
+        name: Name of the collection; part of the passage ids.
+        folders: The folder, or languages and their folders.
+        split: Whose judgments.
+        languages: Those to keep; None: all.
+        scripts: The user's own languages and their codes in MTEB.
+        revision: What the user calls the state of the files; None: their hash.
+    """
+
+    name: str
+    folders: Path | tuple[tuple[str, Path], ...]
+    split: str = "test"
+    languages: tuple[str, ...] | None = None
+    scripts: tuple[tuple[str, str], ...] = ()
+    revision: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        folders: Folders,
+        *,
+        split: str = "test",
+        languages: Iterable[str] | None = None,
+        scripts: Mapping[str, str] | None = None,
+        revision: str | None = None,
+    ) -> BeirSource:
+        """A source as users name it; paths become absolute.
+
+        Raises:
+            CollectionError: No language is to be kept.
+        """
+        kept = None if languages is None else tuple(sorted(set(languages)))
+        if kept == ():
+            raise CollectionError(f"{name}: languages is empty; leave it out for all languages")
+        if isinstance(folders, Mapping):
+            pairs = ((language, Path(folder).expanduser().absolute()) for language, folder in folders.items())
+            where: Path | tuple[tuple[str, Path], ...] = tuple(sorted(pairs))
+        else:
+            where = Path(folders).expanduser().absolute()
+        return cls(name, where, split, kept, tuple(sorted((scripts or {}).items())), revision)
+
+    def survey(self) -> Survey:
+        """Languages and revision. The files are read for it once for each state of theirs, and looked at later.
+
+        Raises:
+            CollectionError: A file is missing, malformed or inconsistent.
+        """
+        files = self._files()
+        state, settled = _state(files)
+        known_by = xxhash.xxh3_128_hexdigest(f"{_LAYOUT} {self} {state}".encode("utf-8", "surrogateescape"))
+        kept = cache_folder() / "beir" / f"{known_by}.json"
+        survey = _read_survey(kept)
+        if survey is None:
+            survey = self._read_survey(files)
+            if settled:
+                _keep_survey(kept, survey)
+        return survey
+
+    def collection(self) -> ParallelCollection:
+        """The collection; its texts are read when the first language is loaded, then all at once.
+
+        Raises:
+            CollectionError: A file is missing, malformed or inconsistent.
+        """
+        survey = self.survey()
+
+        @functools.cache
+        def parts() -> dict[str, LanguagePart]:
+            return self._parts(self._files())
+
+        def read(language: str) -> LanguagePart:
+            if language not in parts():
+                raise CollectionError(f"{self.name}: language {language!r} went away while it was used")
+            return parts()[language]
+
+        return ParallelCollection(self.name, survey.revision, survey.languages, read, survey.answers)
+
+    def _files(self) -> list[BeirFiles]:
+        folders = self.folders if isinstance(self.folders, Path) else dict(self.folders)
+        return find_files(folders, self.split, dict(self.scripts))
+
+    def _parts(self, files: Sequence[BeirFiles]) -> dict[str, LanguagePart]:
+        return read_parts(files, self.languages, dict(self.scripts))
+
+    def _read_survey(self, files: Sequence[BeirFiles]) -> Survey:
+        parts = self._parts(files)
+        holders = {  # per question, the languages that it has relevant passages in
+            language: {question for question, _, _ in part.judgments()} for language, part in parts.items()
+        }
+        answers = {}
+        for language, part in parts.items():
+            found = tuple(other for other, questions in holders.items() if not questions.isdisjoint(part.query_ids))
+            if found:
+                answers[language] = found
+        languages = tuple(language for language, part in parts.items() if part.passages)
+        return Survey(self.revision or self._digest(files), languages, answers)
+
+    def _digest(self, files: Sequence[BeirFiles]) -> str:
+        """A hash of the contents of the files and of what is read of them, wherever they lie; 16 hex digits."""
+        digest = xxhash.xxh3_128(f"{_LAYOUT} {self.split} {self.languages}".encode())
+        for one in files:
+            digest.update(f"\n{one.language} {' '.join(map(digest_of, one.paths()))}".encode())
+        return digest.hexdigest()[:16]
+
+
+def _state(files: Sequence[BeirFiles]) -> tuple[str, bool]:
+    """Places, sizes and times of files; and whether a change of them would show in it.
+
+    Raises:
+        CollectionError: A file is gone.
+    """
+    state, newest = [], 0.0
+    for path in (path for one in files for path in one.paths()):
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise CollectionError(f"{path} cannot be read: {error}") from error
+        state.append((str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
+        newest = max(newest, found.st_mtime, found.st_ctime)
+    return repr(state), newest + _SETTLED < time.time()
+
+
+def _read_survey(path: Path) -> Survey | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        answers = {language: tuple(found) for language, found in content["answers"].items()}
+        return Survey(content["revision"], tuple(content["languages"]), answers)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or not whole: it is made again
+        return None
+
+
+def _keep_survey(path: Path, survey: Survey) -> None:
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(asdict(survey)), encoding="utf-8")
+    except OSError:  # a cache that cannot be written costs time, nothing else
+        return

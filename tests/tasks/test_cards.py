@@ -1,0 +1,221 @@
+"""Cards: what they may say, what becomes of wrong ones, and `mteb run` with one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import warnings
+from pathlib import Path
+
+import mteb
+import pytest
+from beir_folders import write_english_questions, write_languages, write_pooled
+
+from mteb_hybrid.errors import CardError
+from mteb_hybrid.tasks.cards import Card, card_states, register_cards
+
+DOCS = Path(__file__).parents[2] / "docs" / "collections.md"
+GOOD = 'name = "Handbook"\nfolder = "handbook"\n'
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MTEB_HYBRID_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch):
+    """What a test registers is gone after it."""
+    registries = sys.modules["mteb.get_tasks"]
+    monkeypatch.setattr(registries, "_TASKS_REGISTRY", dict(registries._TASKS_REGISTRY))
+    monkeypatch.setattr(registries, "TASK_LIST", registries.TASK_LIST)
+
+
+def write_card(folder: Path, text: str = GOOD, name: str = "card.toml") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def register(monkeypatch, *folders) -> list[str]:
+    """Register the cards of some folders; the warnings."""
+    monkeypatch.setenv("MTEB_HYBRID_TASKS", os.pathsep.join(map(str, folders)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        register_cards()
+    assert all(warning.category is RuntimeWarning for warning in caught)
+    return [str(warning.message) for warning in caught]
+
+
+class TestCard:
+    """Reading."""
+
+    def test_the_cards_of_the_documentation(self, tmp_path):
+        """Both are cards; the longer one says everything that a card may say but for a single folder."""
+        blocks = re.findall(r"(?:^    name = .*\n)(?:(?:    .*)?\n)*", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+        short, long = (re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in blocks)
+        assert Card.read(write_card(tmp_path, short)) == Card(name="Handbook", folder="handbook")
+        card = Card.read(write_card(tmp_path, long))
+        assert set(tomllib.loads(long)) == set(Card.model_fields) - {"folder"}
+        assert card.languages == ("de", "en")
+        assert card.folders == {"de": "/data/handbuch", "en": "/data/handbook", "mt": "/data/manwal"}
+        assert card.scripts == {"mt": "mlt-Latn"}
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("name = ", "card.toml cannot be read: "),
+            ('folder = "x"', "card.toml: name: is missing"),
+            ('name = "A"', "card.toml: folder: name either a folder or, as [folders], one for each language"),
+            ('name = "A"\nfolder = "x"\n[folders]\nen = "x"', "folder: name either a folder or"),
+            ('name = "A"\nfolder = "x"\nsplitt = "dev"', "splitt: unknown key; did you mean 'split'?"),
+            ('name = "A"\nfolder = "x"\nqrels = "dev"', "qrels: unknown key; there are name, folder, folders, split"),
+            ('name = "A"\nfolder = ""', "folder: String should have at least 1 character, got ''"),
+            ('name = "A"\nfolder = 3', "folder: Input should be a valid string, got 3"),
+            ('name = "A"\nfolder = "x"\nlanguages = "en"', "languages: Input should be a valid tuple, got 'en'"),
+            ('name = "A"\nfolder = "x"\nlanguages = []', "languages: "),
+            (
+                'name = "A"\n[folders]\nen = "x"\nsplit = "dev"',
+                "folders.split: is no language; write split above the line",
+            ),
+            ('folder = "x"\nsplitt = "dev"', "card.toml: name: is missing; splitt: unknown key"),
+        ],
+    )
+    def test_wrong_cards(self, tmp_path, text, message):
+        """File and key are named; several mistakes are said at once."""
+        path = write_card(tmp_path, text)
+        with pytest.raises(CardError) as raised:
+            Card.read(path)
+        assert message in str(raised.value)
+        assert str(path) in str(raised.value)
+
+    def test_no_card(self, tmp_path):
+        """A file that is not there, or no text."""
+        with pytest.raises(CardError, match=r"no\.toml cannot be read"):
+            Card.read(tmp_path / "no.toml")
+        (tmp_path / "card.toml").write_bytes(b'name = "\xff"')
+        with pytest.raises(CardError, match=r"card\.toml cannot be read"):
+            Card.read(tmp_path / "card.toml")
+
+
+class TestRegistered:
+    """What MTEB gets to know."""
+
+    def test_several_folders(self, tmp_path, monkeypatch):
+        """Cards of all folders, paths relative to each; by one folder or by languages."""
+        write_languages(tmp_path / "one" / "handbook")
+        write_card(tmp_path / "one")
+        write_pooled(tmp_path / "elsewhere")
+        write_card(
+            tmp_path / "two",
+            f'name = "Swiss"\nlanguages = ["gsw"]\n[folders]\nen = "../one/handbook/en"\n'
+            f'gsw = "{tmp_path}/one/handbook/de"\n[scripts]\ngsw = "gsw-Latn"\n',
+        )
+        write_card(tmp_path / "two", 'name = "Pooled"\nfolder = "../elsewhere"\nlicense = "mit"\n', "pooled.toml")
+        (tmp_path / "two" / "README.md").write_text("no card")
+        assert register(monkeypatch, tmp_path / "one", "", tmp_path / "two") == []
+        assert [(state.path.name, state.tasks, state.problem) for state in card_states()] == [
+            ("card.toml", ("HandbookMonolingual", "HandbookCrossLingual", "HandbookMultilingual"), None),
+            ("card.toml", ("SwissMonolingual",), None),
+            ("pooled.toml", ("PooledMonolingual", "PooledCrossLingual", "PooledMultilingual"), None),
+        ]
+        assert mteb.get_task("HandbookCrossLingual").hf_subsets == ["de-en", "en-de"]
+        assert mteb.get_task("SwissMonolingual").hf_subsets == ["gsw"]
+        assert mteb.get_task("PooledMultilingual").metadata.license == "mit"
+
+    def test_again(self, tmp_path, monkeypatch):
+        """`mteb_hybrid.register` may be called again: the same classes, and no warning."""
+        write_languages(tmp_path / "handbook")
+        write_card(tmp_path)
+        assert register(monkeypatch, tmp_path) == []
+        first = type(mteb.get_task("HandbookMonolingual"))
+        assert register(monkeypatch, tmp_path) == []
+        assert type(mteb.get_task("HandbookMonolingual")) is first
+
+    @pytest.mark.parametrize(
+        ("name", "text", "message"),
+        [
+            ("a.toml", 'name = "A"', "a.toml: folder: name either"),
+            ("a.toml", 'name = "A"\nfolder = "nowhere"', "a.toml: "),
+            ("a.toml", 'name = "MiniQAR"\nfolder = "handbook"', "a.toml: a task MiniQARMonolingual exists already"),
+            ("z.toml", GOOD + 'languages = ["en"]', "z.toml: a task HandbookMonolingual exists already"),
+            ("a.toml", 'name = "A-B"\nfolder = "handbook"', "a.toml: 'A-B' cannot begin the names of tasks"),
+            ("a.toml", 'name = "A"\nfolder = "~nobody-of-this-name/x"', "a.toml: RuntimeError: "),
+        ],
+    )
+    def test_a_broken_card_is_one_warning(self, tmp_path, monkeypatch, name, text, message):
+        """It names the file and what is wrong; the other card is registered."""
+        write_languages(tmp_path / "handbook")
+        write_card(tmp_path)
+        write_card(tmp_path, text, name)
+        (warning,) = register(monkeypatch, tmp_path)
+        assert warning.startswith(f"MTEB_HYBRID_TASKS: left out: {tmp_path}")
+        assert message in warning
+        assert mteb.get_task("HandbookMonolingual").hf_subsets == ["de", "en"]
+        assert sorted(bool(state.problem) for state in card_states()) == [False, True]
+
+    def test_folders_without_cards(self, tmp_path, monkeypatch):
+        """A folder that is none, or empty, is said; no variable says nothing."""
+        first, second = register(monkeypatch, tmp_path / "nowhere", tmp_path)
+        assert "nowhere is no folder; MTEB_HYBRID_TASKS names folders of cards" in first
+        assert "holds no card, *.toml" in second
+        assert register(monkeypatch, "") == []
+        assert card_states() == ()
+
+
+def command(program: str, *arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        cwd=folder,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def test_mteb_run_with_a_card(tmp_path):
+    """A card and a variable: `mteb run` scores the three settings, `mteb-hybrid report` shows them.
+
+    A broken card beside it is one warning, a collection with English questions has the subsets that it can have.
+    """
+    write_languages(tmp_path / "cards" / "handbook")
+    write_english_questions(tmp_path / "cards" / "asked")
+    write_card(tmp_path / "cards", GOOD, "handbook.toml")
+    write_card(tmp_path / "cards", 'name = "Asked"\nfolder = "asked"\n', "asked.toml")
+    write_card(tmp_path / "cards", 'nam = "Handbook"\n', "broken.toml")
+    settings = ("Monolingual", "CrossLingual", "Multilingual")
+    names = [*(f"Handbook{setting}" for setting in settings), "AskedCrossLingual", "AskedMultilingual"]
+    done = command(
+        "mteb", "run", "-t", *names, "-m", "mteb-hybrid/char-ngram", "--output-folder", "out",
+        "--prediction-folder", "out/predictions", folder=tmp_path, MTEB_HYBRID_TASKS="cards",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("RuntimeWarning: MTEB_HYBRID_TASKS: left out:") == 1
+    assert re.search(
+        r"left out: cards.broken\.toml: name: is missing; nam: unknown key; did you mean 'name'", done.stderr
+    )
+    found = {}
+    for name in names:
+        (path,) = (tmp_path / "out" / "results").glob(f"*/*/{name}.json")
+        found[name] = {row["hf_subset"]: row for row in json.loads(path.read_text())["scores"]["test"]}
+    assert [list(found[name]) for name in names] == [
+        ["de", "en"],
+        ["de-en", "en-de"],
+        ["de", "en"],
+        ["en-de", "en-fr"],
+        ["en"],
+    ]
+    assert found["HandbookMonolingual"]["en"]["map"] == 1.0
+    assert len(list((tmp_path / "out" / "predictions").rglob("*.parquet"))) == 2 + 2 + 2 + 2 + 1
+    shown = command("mteb-hybrid", "report", "out", folder=tmp_path)
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    for family in ("Handbook", "Asked"):
+        assert family in shown.stdout
+        pooled = [row["map"] for row in found[f"{family}Multilingual"].values()]
+        assert f"{sum(pooled) / len(pooled):.4f}" in shown.stdout
