@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 DRAWS = 10_000
 """Samples of questions."""
 _AT_ONCE = 500
+_SMALL = 30
+"""Strata of fewer questions are drawn from together: apart, they would hardly vary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,9 @@ def bootstrap_intervals(
 ) -> Intervals:
     """Percentile bootstrap over questions (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13).
 
-    Questions are drawn with replacement among those that exist in the same settings, so that every setting keeps its
-    number of questions; one that is alone in its settings is in every sample.
+    Questions are drawn with replacement among those that exist in the same settings, such as those of one language
+    where questions have no translations; kinds of questions of which there are few are drawn from together. A setting
+    is averaged over those of its questions that were drawn, and left out of a sample in which there are none.
 
     Args:
         differences: Of all settings.
@@ -49,16 +52,26 @@ def bootstrap_intervals(
         seed: Of the samples.
     """
     rng = np.random.default_rng(seed)
-    rows = differences.contributions
-    rows = np.column_stack([rows, rows.mean(axis=1)])
-    strata = differences.strata()
-    members = [np.flatnonzero(strata == number) for number in range(strata.max() + 1)]
-    found = np.zeros((draws, rows.shape[1]))
+    values, present = differences.values, differences.present.astype(np.float64)
+    settings = values.shape[1]
+    groups = _groups(differences.strata())
+    found = np.empty((draws, settings + 1))
     for start in range(0, draws, _AT_ONCE):
         size = min(_AT_ONCE, draws - start)
-        for group in members:
+        sums, counts = np.zeros((size, settings)), np.zeros((size, settings))
+        for group in groups:
             times = rng.multinomial(len(group), np.full(len(group), 1.0 / len(group)), size=size)
-            found[start : start + size] += times @ rows[group]
+            sums += times @ values[group]
+            counts += times @ present[group]
+        means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+        found[start : start + size] = np.column_stack([means, np.nanmean(means, axis=1)])
     tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(found, [tail, 1.0 - tail], axis=0)
+    low, high = np.nanquantile(found, [tail, 1.0 - tail], axis=0)
     return Intervals(low[:-1], high[:-1], float(low[-1]), float(high[-1]))
+
+
+def _groups(strata: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+    """Rows of the questions that are drawn from together: large strata each alone, all small ones as one."""
+    sizes = np.bincount(strata)
+    merged = np.where(sizes[strata] < _SMALL, -1, strata)
+    return [np.flatnonzero(merged == number) for number in np.unique(merged)]

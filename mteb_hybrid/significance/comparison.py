@@ -145,8 +145,8 @@ def compare(
                 collection=family[0],
                 setting=family[1],
                 metric=metric,
-                first=_name(first, second),
-                second=_name(second, first),
+                first=first.label,
+                second=second.label,
                 mean=rows[0],
                 effect=differences.effect,
                 settings=tuple(rows[1:]),
@@ -160,11 +160,6 @@ def compare(
     if not comparisons:
         raise ResultsError(f"{first.model} and {second.model} have no task and subset in common")
     return comparisons
-
-
-def _name(model: ModelScores, other: ModelScores) -> str:
-    """The model's name, with its revision where the other one's name is the same."""
-    return f"{model.model}@{model.revision}" if model.model == other.model else model.model
 
 
 def _rows(

@@ -43,7 +43,7 @@ def compare_all(
     if any(map(_comparable, pairs)):
         for first, second in itertools.filterfalse(_comparable, pairs):
             logger.warning(
-                "%s and %s are not compared: they have no task and subset in common", first.model, second.model
+                "%s and %s are not compared: they have no task and subset in common", first.label, second.label
             )
         pairs = list(filter(_comparable, pairs))
     found = [

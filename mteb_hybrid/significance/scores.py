@@ -13,7 +13,7 @@ from mteb_hybrid.rank_table import RankTable, find_tables, read_info
 from mteb_hybrid.task_names import parse_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from pathlib import Path
 
     from mteb_hybrid.metrics import QueryRanks
@@ -30,22 +30,30 @@ class ModelScores:
     Attributes:
         model: The model's name in MTEB, and the experiment in brackets if it is one.
         revision: Its revision.
+        label: What tells it from the others: its name, and its revision if there are others of the name.
         scores: (collection, setting) to subset to question to score.
         data: (collection, setting, subset) to what was searched: revision of the collection and sizes of the pool.
     """
 
     model: str
     revision: str
+    label: str = ""
     scores: dict[tuple[str, str], dict[str, dict[str, float]]] = field(default_factory=dict)
     data: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.label = self.label or self.model
 
-def read_scores(folders: Iterable[Path], metric: str = "map", *, full_only: bool = False) -> list[ModelScores]:
+
+def read_scores(
+    folders: Iterable[Path], metric: str = "map", *, models: Container[str] | None = None, full_only: bool = False
+) -> list[ModelScores]:
     """Scores of all models whose rank tables lie below some folders, in the order in which they are found.
 
     Args:
         folders: Prediction folders of `mteb run`, or folders above them.
         metric: One of `METRICS`.
+        models: Names of the models to read. Default: all.
         full_only: Leave tables out that do not rank every relevant passage, instead of raising.
 
     Raises:
@@ -55,19 +63,28 @@ def read_scores(folders: Iterable[Path], metric: str = "map", *, full_only: bool
     if metric not in METRICS:
         raise ResultsError(f"there is no metric {metric!r} of single queries; there are {', '.join(METRICS)}")
     found: dict[tuple[str, str], ModelScores] = {}
+    places: dict[tuple[str, ...], Path] = {}
     for path in find_tables(folders):
         info = read_info(path)
         known = parse_task(info.task)
         if known is None or (metric == "rank_distance" and len(info.pool) < 2):
             continue
-        if full_only and not info.full_ranking:
+        if (full_only and not info.full_ranking) or (models is not None and info.variant not in models):
             continue
         model = found.setdefault((info.variant, info.revision), ModelScores(info.variant, info.revision))
         key = (*known, info.subset)
-        if key in model.data:
-            raise ResultsError(f"{info.variant}, {info.task} {info.subset}: {path} is one of two tables of it")
+        other = places.setdefault((info.variant, info.revision, *key), path)
+        if other != path:
+            raise ResultsError(
+                f"{info.variant}@{info.revision} has two tables of {info.task} {info.subset}: {other} and {path}. Name "
+                "the prediction folder of one run"
+            )
         model.data[key] = _searched(info)
         model.scores.setdefault(known, {})[info.subset] = _by_question(RankTable.read(path), metric)
+    names = [one.model for one in found.values()]
+    for one in found.values():
+        if names.count(one.model) > 1:
+            one.label = f"{one.model}@{one.revision}"
     return list(found.values())
 
 
@@ -77,6 +94,8 @@ def _searched(info: TableInfo) -> str:
 
 def _by_question(table: RankTable, metric: str) -> dict[str, float]:
     ids = table.rows.column("query_id").to_pylist()
+    if not table.info.parallel:  # an id says nothing outside of the language that its question was written in
+        ids = [f"{table.info.subset.split('-')[-1]}/{one}" for one in ids]
     query, value = _of_queries(table.query_ranks(), metric)
     return {ids[number]: score for number, score in zip(query.tolist(), value.tolist(), strict=True)}
 

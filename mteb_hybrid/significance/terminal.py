@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -18,16 +19,18 @@ def comparison_table(comparison: Comparison, adjustment: Adjustment = "max-t") -
     """Mean and settings as rows; the difference in bold where it holds at the family-wise level."""
     one = comparison
     table = Table(
-        title=f"{one.collection} {one.setting}, {one.metric}: {one.first} - {one.second}", title_justify="left"
+        title=escape(f"{one.collection} {one.setting}, {one.metric}: {one.first} - {one.second}"),
+        title_justify="left",
     )
     table.add_column("setting", no_wrap=True)
     for heading in ("questions", "first", "second", "difference", "95 % interval", "p", "p, max-T", "p, Holm"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in (one.mean, *one.settings):
         difference = f"{row.difference:+.4f}"
+        holds = one.p_over_pairs if row is one.mean else row.adjusted(adjustment)
         table.add_row(
             row.name, f"{row.questions:,}", f"{row.first:.4f}", f"{row.second:.4f}",
-            f"[bold]{difference}[/]" if row.adjusted(adjustment) <= LEVEL else difference,
+            f"[bold]{difference}[/]" if holds <= LEVEL else difference,
             f"{row.low:+.4f} to {row.high:+.4f}", *(f"{p:.3g}" for p in (row.p, row.max_t, row.holm)),
             end_section=row is one.mean,
         )  # fmt: skip
@@ -39,10 +42,13 @@ def verdict(comparison: Comparison, adjustment: Adjustment = "max-t") -> str:
     one = comparison
     better = [_winner(one, row) for row in one.settings if row.adjusted(adjustment) <= LEVEL]
     first, second = (f"{model} is better in {better.count(model)}" for model in (one.first, one.second))
+    undecided = len(one.settings) - len(better)
+    rest = f", {undecided} {'is' if undecided == 1 else 'are'} undecided" if undecided else ""
     parts = [f"{one.collection} {one.setting}, {one.metric}: {_of_mean(one)}"]
-    parts.append(f"Of {len(one.settings)} settings {first}, {second};")
-    parts.append(f"the others are undecided ({_METHODS[adjustment]} over all of them:")
-    parts.append(f"the probability of even one false decision is at most {LEVEL:.0%}).")
+    parts.append(
+        f"Of {len(one.settings)} settings {first}, {second}{rest} ({_METHODS[adjustment]} over these settings:"
+    )
+    parts.append(f"the probability of even one false decision among them is at most {LEVEL:.0%}).")
     if one.left_out:
         parts.append(f"Left out, because only one model has them: {', '.join(one.left_out)}.")
     return " ".join(parts)

@@ -33,12 +33,54 @@ def test_width_is_that_of_clustered_data():
 
 def test_strata_keep_their_sizes():
     """Settings of different questions are drawn apart: a setting whose differences are all alike stays where it is."""
-    values = np.full((30, 2), np.nan)
-    values[:20, 0], values[20:, 1] = 0.25, np.arange(10)
+    values = np.full((80, 2), np.nan)
+    values[:50, 0], values[50:, 1] = 0.25, np.arange(30)
     found = bootstrap_intervals(differences(values), draws=500)
     assert found.low[0] == pytest.approx(0.25)
     assert found.high[0] == pytest.approx(0.25)
-    assert found.low[1] < 4.5 < found.high[1]
+    spread = np.arange(30).std() / np.sqrt(30)  # of the mean of 30 draws: none is lost to the other setting
+    assert found.high[1] - found.low[1] == pytest.approx(2 * 1.96 * spread, rel=0.1)
+
+
+def test_questions_that_are_alone_in_their_settings_vary_too():
+    """Every question in other settings: by loops over all rows, with settings averaged over what was drawn."""
+    rng = np.random.default_rng(3)
+    values = rng.standard_normal((40, 3))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    values[np.isnan(values).all(axis=1), 0] = 0.0
+    means = [np.nanmean(values[rng.integers(40, size=40)], axis=0) for _ in range(8_000)]
+    found = bootstrap_intervals(differences(values), draws=8_000)
+    low, high = np.nanquantile(means, [0.025, 0.975], axis=0)
+    assert found.low == pytest.approx(low, abs=0.03)
+    assert found.high == pytest.approx(high, abs=0.03)
+    low, high = np.quantile(np.mean(means, axis=1), [0.025, 0.975])
+    assert (found.macro_low, found.macro_high) == pytest.approx((low, high), abs=0.03)
+
+
+def test_a_setting_that_few_questions_have():
+    """It is left out of the samples that lack it, and no NaN comes of it."""
+    values = np.full((40, 2), np.nan)
+    values[:, 0], values[0, 1] = np.linspace(-1, 1, 40), 0.5
+    found = bootstrap_intervals(differences(values), draws=500)
+    assert (found.low[1], found.high[1]) == (0.5, 0.5)
+    assert np.isfinite([found.macro_low, found.macro_high]).all()
+    assert found.macro_low < found.macro_high
+
+
+@pytest.mark.parametrize("together", [2, 5])
+def test_coverage_with_small_strata(together):
+    """Many kinds of questions with few of each: intervals are no narrower than promised by more than a little."""
+    rng = np.random.default_rng(4)
+    inside = 0
+    for number in range(300):
+        data = drawn(rng, 40, 6)
+        kinds = np.arange(40) // together
+        present = ((kinds[:, None] * 7 + np.arange(6) * 5) % 11) < 6  # another set of settings for each kind
+        present[~present.any(axis=1), 0] = True
+        kept = differences(np.where(present, data.values, np.nan))
+        found = bootstrap_intervals(kept, 0.9, draws=300, seed=number)
+        inside += found.macro_low <= 0 <= found.macro_high
+    assert inside / 300 > 0.84
 
 
 def test_coverage():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from differing_models import differences
+from rich.console import Console
 from typer.testing import CliRunner
 
 from mteb_hybrid.cli import app
@@ -122,7 +124,9 @@ def test_what_cannot_be_compared(folder, tmp_path):
     assert read_scores([folder, folder / "my__good"]) == read_scores([folder])  # the same tables
     copy = tmp_path.with_name(tmp_path.name + "-copy")
     shutil.copytree(folder, copy)
-    with pytest.raises(ResultsError, match="one of two tables of it"):
+    with pytest.raises(
+        ResultsError, match=r"my/bad@1 has two tables of XQuADRMonolingual de: .*test\.de\.parquet and .*-copy"
+    ):
         read_scores([folder, copy])
     with pytest.raises(ResultsError, match="no metric 'f1' of single queries; there are map"):
         read_scores([folder], "f1")
@@ -158,11 +162,12 @@ def test_adjustment_by_choice(folder):
     rows = tuple(replace(row, max_t=0.01, holm=0.2) for row in one.settings)
     one = replace(one, settings=rows)
     assert "my/good is better in 3" in verdict(one)
-    assert "(max-T over all of them" in verdict(one, "max-t")
+    assert "(max-T over these settings" in verdict(one, "max-t")
+    assert "undecided" not in verdict(one)
     assert "my/good is better in 0" in verdict(one, "holm")
-    assert "(Holm over all of them" in verdict(one, "holm")
+    assert "3 are undecided (Holm over these settings" in verdict(one, "holm")
     run = CliRunner().invoke(app, ["compare", str(folder), "--draws", "500", "--adjust", "holm"])
-    assert "(Holm over all of them" in run.output
+    assert "(Holm over these settings" in run.output
     run = CliRunner().invoke(app, ["compare", str(folder), "--adjust", "bonferroni"])
     assert "--adjust is max-t or holm, not 'bonferroni'" in str(run.exception)
 
@@ -190,8 +195,49 @@ def test_several_models(folder, caplog):
         assert f"{one.p_over_pairs:.2g} over all 3 pairs of models" in verdict(one)
     close = replace(mono[0], mean=replace(mono[0].mean, p=0.03), p_over_pairs=0.06)
     assert "no difference of the mean holds" in verdict(close)
+    assert not next(iter(comparison_table(close).columns[4].cells)).startswith("[bold]")
     with pytest.raises(ResultsError, match="no task and subset in common"):
         compare_all([one for one in models if one.model in ("my/good", "else/where")])
+
+
+def test_models_of_one_name_are_told_apart(tmp_path):
+    """By their revisions, in every pair, also in one with a third model."""
+    rng = np.random.default_rng(2)
+    for model, revision in (("my/model", "1"), ("my/model", "2"), ("other/model", "1")):
+        write(tmp_path / revision, model, "XQuADRMonolingual", "de", random_ranks(rng, 4), revision=revision)
+    found = compare_all(read_scores([tmp_path]), draws=100, samples=50)
+    names = [(one.first, one.second) for one in found]
+    assert names == [
+        ("my/model@1", "other/model"), ("my/model@1", "my/model@2"), ("other/model", "my/model@2"),
+    ]  # fmt: skip
+
+
+def test_names_that_look_like_markup(folder):
+    """Brackets in the name of a model are brackets."""
+    good, bad = read_scores([folder])
+    good.label = "a/[/b]x[red]"
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(comparison_table(compare(good, bad, draws=50, samples=50)[0]))
+    assert "a/[/b]x[red]" in console.export_text()
+
+
+def test_questions_without_translations_are_not_one(tmp_path):
+    """Equal ids in two languages are two questions where nothing is parallel; one, where it is."""
+    rng = np.random.default_rng(3)
+    for model in ("my/good", "my/bad"):
+        for subset in ("sw", "te"):
+            write(tmp_path, model, "MIRACLMonolingual", subset, random_ranks(rng, 9), parallel=False)
+        write(tmp_path, model, "MIRACLCrossLingual", "en-sw", random_ranks(rng, 9), parallel=False)
+        for subset in ("de", "es"):
+            write(tmp_path, model, "XQuADRMonolingual", subset, random_ranks(rng, 9))
+    first, second = read_scores([tmp_path])
+    questions = {(one.collection, one.setting): one.mean.questions for one in compare(first, second, draws=50)}
+    assert questions == {
+        ("MIRACL", "Monolingual"): 2 * QUESTIONS,
+        ("MIRACL", "CrossLingual"): QUESTIONS,
+        ("XQuADR", "Monolingual"): QUESTIONS,
+    }
+    assert set(first.scores["MIRACL", "CrossLingual"]["en-sw"]) == {f"sw/q{number}" for number in range(QUESTIONS)}
 
 
 def test_holm_by_hand():
