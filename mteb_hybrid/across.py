@@ -46,6 +46,7 @@ class AcrossLanguages:
             questions in the other languages; empty where no question is asked in two languages.
         consistency_left_out: Questions that are asked in one language only, or for which nothing was retrieved.
         single_target: The single-target matrix; None where relevant passages have no parallels, or ranks are not full.
+        dataset_revision: Revision of the collection.
     """
 
     model: str
@@ -56,6 +57,7 @@ class AcrossLanguages:
     consistency: dict[str, float]
     consistency_left_out: int
     single_target: SingleTargetMap | None
+    dataset_revision: str
 
     def scores(self) -> dict[str, float]:
         """Macro-averages over the query languages, under the names of docs/bias.md; what is undefined is absent."""
@@ -125,6 +127,7 @@ def across_languages(tables: Sequence[RankTable]) -> AcrossLanguages | None:
         consistency=consistency,
         consistency_left_out=sum(sum(values.left_out.values()) for values in asked.values()) if consistency else 0,
         single_target=_single_target(ordered),
+        dataset_revision=first.dataset_revision,
     )
 
 

@@ -29,16 +29,21 @@ def compare(
 
     Translations of a question count as one observation.
     """
+    from mteb_hybrid.rank_table import find_tables, read_info
     from mteb_hybrid.significance import compare_all, read_scores
     from mteb_hybrid.significance.terminal import comparison_table, verdict
 
     if adjustment not in ("max-t", "holm"):
         raise ResultsError(f"--adjust is max-t or holm, not {adjustment!r}")
     method: Literal["max-t", "holm"] = "holm" if adjustment == "holm" else "max-t"
-    found = [one for one in read_scores(predictions, metric) if model is None or one.model in model]
+    there = dict.fromkeys(read_info(path).variant for path in find_tables(predictions))
+    for name in model or ():
+        if name not in there:
+            raise ResultsError(f"there are no rank tables of a model {name!r}; there are those of {', '.join(there)}")
+    found = read_scores(predictions, metric, models=model)
     if len(found) < 2:
         names = ", ".join(f"{one.model}@{one.revision}" for one in found) or "none"
-        raise ResultsError(f"a comparison needs rank tables of two models; found: {names}")
+        raise ResultsError(f"a comparison needs rank tables of two models with the metric {metric}; found: {names}")
     console = Console(width=None if sys.stdout.isatty() else 160)
     comparisons = compare_all(found, metric, draws=draws, seed=seed)
     for one in comparisons:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from mteb_hybrid.atomic import atomic_path
-from mteb_hybrid.errors import ResultsError
+from mteb_hybrid.errors import MtebHybridError, ResultsError
 
 
 def report(
@@ -49,6 +49,7 @@ def report(
     from mteb_hybrid.reporting.trained_on import trained_languages
 
     name = format_of(form, output)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
     if train_languages and name != "html":
         raise ResultsError("--train-languages is for the HTML page: give --format html")
     folders = [*(path for path in results if path.is_dir()), *(predictions or [])]
@@ -60,18 +61,29 @@ def report(
         for path in draw_all(summaries, plots, plot_format):
             typer.echo(path, err=output is None)
     if name is None:
-        console = Console(width=None if sys.stdout.isatty() else 140)
+        shown = Console(width=None if sys.stdout.isatty() else 140)
         for table in report_tables(summaries, languages=languages):
-            console.print(rich_table(table))
+            shown.print(rich_table(table))
         return
     if name == "html":
         trained_on = trained_languages(summaries, train_languages or ())
-        comparisons = read_differences(summaries, folders) if tests else []
-        text = html(summaries, languages=languages, comparisons=comparisons, trained_on=trained_on)
+        comparisons, untested = [], "Differences were not tested: --no-tests."
+        if tests:
+            try:
+                comparisons, untested = read_differences(summaries, folders), ""
+            except MtebHybridError as problem:  # the rest of the page does not depend on it
+                untested = f"Differences could not be tested: {problem}"
+                console.print(untested, markup=False)
+        text = html(
+            summaries, languages=languages, comparisons=comparisons, untested=untested, trained_on=trained_on
+        )  # fmt: skip
     else:
         text = FORMATS[name](summaries, languages=languages)
     if output is None:
         typer.echo(text, nl=False)
     else:
-        with atomic_path(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        try:
+            with atomic_path(output) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ResultsError(f"{output} cannot be written: {error}") from error

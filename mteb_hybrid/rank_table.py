@@ -98,7 +98,7 @@ def table_path(folder: Path, model_folder: str, task: str, split: str, subset: s
 
 
 def find_tables(folders: Iterable[Path]) -> list[Path]:
-    """All rank tables in some folders and below them, each once, in the order of the folders.
+    """All rank tables in some folders and below them, each once, in the order of the folders; no other Parquet files.
 
     Raises:
         ResultsError: A folder does not exist.
@@ -109,7 +109,15 @@ def find_tables(folders: Iterable[Path]) -> list[Path]:
             raise ResultsError(f"{folder} is not a folder; give the --prediction-folder of `mteb run`")
         for path in sorted(folder.rglob("*.parquet")):
             found.setdefault(path.resolve(), path)  # folders may hold each other
-    return list(found.values())
+    return [path for path in found.values() if not _is_foreign(path)]
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is Parquet, and no rank table; a damaged file may be one."""
+    try:
+        return _KEY not in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def list_column(values: NDArray[Any], per_row: NDArray[np.int64], null: NDArray[np.bool_] | None = None) -> pa.Array:

@@ -243,7 +243,7 @@ class TestReport:
         other.write_text(other.read_text(encoding="utf-8").replace('"d1"', '"d2"'), encoding="utf-8")
         done = CliRunner().invoke(cli.app, ["report", str(tmp_path)])
         assert isinstance(done.exception, ResultsError)
-        assert "revision d1 for someone/model, and d2 for someone/model" in str(done.exception)
+        assert "revision d1, split test for someone/model, and d2, split test" in str(done.exception)
 
     def test_name_from_the_folders(self, results: Path) -> None:
         """Without model_meta.json the model's name is read from its folder."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from mteb_hybrid.reporting.pooled import TOP
 from mteb_hybrid.reporting.report_tables import Cell
-from mteb_hybrid.reporting.views import distance_edges, mean_ranks
+from mteb_hybrid.reporting.views import distance_edges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from mteb_hybrid.reporting.summary import ModelSummary
+    from mteb_hybrid.reporting.views import CollectionView
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,9 @@ class BarTable:
         explanation: How to read it.
         heading: Above the names of the rows.
         languages: Whether rows are languages.
-        models: Headings of the columns; the pool may be one of them.
+        models: Headings of the columns.
         rows: Name of the row, and a cell for each column.
+        marks: Name of the row to a number that is marked beside its bars; empty for no marks.
         top: The number whose bar is as long as there is room.
     """
 
@@ -36,60 +37,51 @@ class BarTable:
     languages: bool
     models: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    marks: Mapping[str, float]
     top: float
 
 
-def right_answer_ranks(members: Sequence[ModelSummary]) -> BarTable | None:
-    """Mean rank of the right answer by passage language; None where no model has it."""
-    columns = {one.label: ranks for one in members if (ranks := mean_ranks(one))}
-    return _bar_table(
-        columns,
-        ",.1f",
-        title="Mean rank of the right answer, by passage language",
-        explanation="In the pool, over questions of all languages. Questions have the same answer in several "
-        "languages; one whose answers stand further up (shorter bar) is favoured.",
-        heading="Passages",
-        languages=True,
-    )
-
-
-def rank_distances(members: Sequence[ModelSummary]) -> BarTable | None:
-    """Shares of the rank distances by interval; None where no model has them."""
-    models = {one.label: one.queries for one in members if one.queries is not None and one.queries.rank_distance}
-    if not models:
-        return None
-    edges = distance_edges(list(models.values()))
-    names = [f"{low + 1:,} to {high:,}" for low, high in itertools.pairwise(edges)]
-    columns = {
-        model: dict(zip(names, queries.distances_within(edges), strict=True)) for model, queries in models.items()
-    }
-    return _bar_table(
-        columns,
-        ".1%",
-        title="Rank distance of single queries",
-        explanation="Share of queries whose first and last right answer stand this far apart in the pool, over "
-        "questions of all languages. A perfect ranking has all of them in the first row.",
-        heading="Ranks apart",
-        languages=False,
-    )
-
-
-def language_mix(members: Sequence[ModelSummary]) -> BarTable | None:
-    """Shares of languages in the top of the lists beside those in the pool; None where no model has lists."""
-    models = {one.label: one.queries for one in members if one.queries is not None and one.queries.top}
-    if not models:
-        return None
-    columns = {"the pool": next(iter(models.values())).pool_share()}
-    columns |= {model: queries.top_share() for model, queries in models.items()}
-    return _bar_table(
-        columns,
-        ".1%",
-        title=f"Languages of the first {TOP}",
-        explanation=f"Share of each language among the first {TOP} passages, over questions of all languages, beside "
-        "its share of the pool. A language with a larger share than in the pool is shown more often than by chance.",
-        heading="Passages",
-        languages=True,
-    )
+def bar_tables(view: CollectionView) -> Iterator[BarTable]:
+    """The tables that there are numbers for."""
+    if view.ranks:
+        yield _bar_table(
+            view.ranks,
+            ",.1f",
+            title="Mean rank of the right answer, by passage language",
+            explanation="In the pool, over questions of all languages: a language whose answers stand further up "
+            "(shorter bar) is favoured. Where questions are not answered in every language (MLQA-R), the means are "
+            "over different questions, and a difference may be one of the questions.",
+            heading="Passages",
+            languages=True,
+        )
+    if view.distances:
+        edges = distance_edges(list(view.distances.values()))
+        names = [
+            f"{high:,}" if low + 1 == high else f"{low + 1:,} to {high:,}" for low, high in itertools.pairwise(edges)
+        ]
+        yield _bar_table(
+            {
+                model: dict(zip(names, queries.distances_within(edges), strict=True))
+                for model, queries in view.distances.items()
+            },
+            ".1%",
+            title="Rank distance of single queries",
+            explanation="By how many ranks the first and the last right answer stand further apart in the pool than in "
+            "a perfect ranking, where it is 0: share of the queries with two answers or more, over all languages.",
+            heading="Ranks too far",
+            languages=False,
+        )
+    if view.lists:
+        yield _bar_table(
+            {model: queries.top_share() for model, queries in view.lists.items()},
+            ".1%",
+            title=f"Languages of the first {TOP}",
+            explanation=f"Share of each language among the first {TOP} passages, over questions of all languages. The "
+            "line marks its share of the pool: a bar beyond it is a language that is shown more often than by chance.",
+            heading="Passages",
+            languages=True,
+            marks=view.pool_share(),
+        )
 
 
 def _bar_table(
@@ -100,9 +92,8 @@ def _bar_table(
     explanation: str,
     heading: str,
     languages: bool,
-) -> BarTable | None:
-    if not columns:
-        return None
+    marks: Mapping[str, float] | None = None,
+) -> BarTable:
     names = dict.fromkeys(name for column in columns.values() for name in column)
     rows = tuple(
         (
@@ -114,5 +105,7 @@ def _bar_table(
         )
         for name in names
     )
-    top = max(value for column in columns.values() for value in column.values())
-    return BarTable(title, explanation, heading, languages, tuple(columns), rows, top or 1.0)
+    values = [value for column in (*columns.values(), marks or {}) for value in column.values()]
+    return BarTable(
+        title, explanation, heading, languages, tuple(columns), rows, marks or {}, max(values, default=0.0) or 1.0
+    )

@@ -81,6 +81,38 @@ BIAS = (
     ("judged_at_10", "high", ".4f"),
 )
 
+# what a score says, for those who point at its name; docs/reading.md works all of them out
+MEANINGS = {
+    "map": "mean average precision: how high the right answers stand in the whole ranking, in [0, 1]",
+    "ndcg_at_10": "discounted gain of the first 10 passages against the best there can be, in [0, 1]",
+    "mrr_at_10": "1 by the rank of the first right answer, 0 if it is not among the first 10",
+    "recall_at_1": "share of the right answers that are the first passage",
+    "recall_at_10": "share of the right answers among the first 10 passages",
+    "recall_at_100": "share of the right answers among the first 100 passages",
+    "rank_distance": "ranks between the first and the last right answer, which say the same in other languages",
+    "rank_distance_median": "the same, for the median question",
+    "rank_distance_normalized": "the same, 0 for a perfect ranking and 1 for the worst",
+    "rank_distance_at_1000": "the same from lists of 1,000 passages: a lower bound",
+    "complete_at_20": "share of questions whose right answers are all among the first 20 passages",
+    "complete_at_100": "share of questions whose right answers are all among the first 100 passages",
+    "language_preference": "share of questions whose first right answer is in the question's own language",
+    "language_preference_excess": "the same, less what a ranking blind to language has: above 0 the own is preferred",
+    "query_language_share_at_10": "share of the question's language among the first 10 passages",
+    "query_language_share_excess_at_10": "the same, less its share of the pool: above 0 the own language crowds in",
+    "query_language_share_at_100": "share of the question's language among the first 100 passages",
+    "query_language_share_excess_at_100": "the same, less its share of the pool",
+    "exposure_fairness_at_100": "how evenly languages are seen in the first 100: 1 where each has its due, else less",
+    "query_language_consistency": "overlap of the lists for one question asked in two languages, in [0, 1]",
+    "single_target_map": "mAP where only the answer in one language is left in the pool, over all language pairs",
+    "single_target_map_same": "the same, for answers in the question's language",
+    "single_target_map_other": "the same, for answers in other languages",
+    "single_target_map_gap": "the difference of these two: above 0 the question's language is preferred",
+    "interference_map": "what the other languages' passages cost: monolingual less pooled mAP",
+    "interference_ndcg_at_10": "what the other languages' passages cost: monolingual less pooled nDCG@10",
+    "interference_recall_at_100": "what the other languages' passages cost: monolingual less pooled recall@100",
+    "judged_at_10": "share of the first 10 passages that were judged; where it is low, other scores are lower bounds",
+}
+
 
 def columns_of(summaries: Sequence[ModelSummary]) -> tuple[Column, ...]:
     """The columns of a collection, told by what was scored."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import TYPE_CHECKING
 
@@ -38,14 +39,15 @@ def read_differences(
     metrics: dict[str, set[str]] = {}
     for collection, members in itertools.groupby(summaries, key=lambda summary: summary.collection):
         metrics.setdefault(main_score(columns_of(list(members)), "Multilingual"), set()).add(collection)
-    known = {(one.model, one.revision) for one in summaries}
+    labels = {(one.model, one.revision): one.label for one in summaries}
     places = list(folders)
     comparisons: list[Comparison] = []
     for metric, collections in metrics.items():
-        found = [one for one in read_scores(places, metric, full_only=True) if (one.model, one.revision) in known]
-        for one in found:
-            one.scores = {family: scores for family, scores in one.scores.items() if family[0] in collections}
-        models = [one for one in found if one.scores]
+        models = []
+        for one in read_scores(places, metric, models={model for model, _ in labels}, full_only=True):
+            scores = {family: found for family, found in one.scores.items() if family[0] in collections}
+            if scores and (one.model, one.revision) in labels:
+                models.append(dataclasses.replace(one, scores=scores, label=labels[one.model, one.revision]))
         if len(models) > 1:
             comparisons += compare_all(models, metric, draws=draws, seed=seed)
     return comparisons

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ResultsError
@@ -15,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from mteb_hybrid.reporting.columns import Column
     from mteb_hybrid.reporting.report_tables import Cell, ReportTable
     from mteb_hybrid.reporting.summary import ModelSummary
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "≥": r"$\geq$", "\n": " ",
 }  # fmt: skip
 RECORD = ("collection", "model", "revision", "setting", "score", "query_language", "value")
 """Columns of CSV and keys of JSON; ``query_language`` is empty for macro-averages."""
@@ -59,22 +62,30 @@ def latex(summaries: Sequence[ModelSummary], *, languages: bool = True) -> str:
 
 
 def records(summaries: Iterable[ModelSummary], *, languages: bool = True) -> Iterator[dict[str, Any]]:
-    """Every number of a report in full precision, one at a time, with the keys of `RECORD`."""
-    for one in summaries:
-        who = {"collection": one.collection, "model": one.model, "revision": one.revision}
-        for column in columns_of([one]):
-            what = {**who, "setting": column.setting, "score": column.score}
-            value = one.mean(column.setting, column.score)
-            if value is not None:
-                yield {**what, "query_language": "", "value": value}
-            if languages and column.by_language:
-                for language, mean in sorted(one.by_query_language(column.setting, column.score).items()):
-                    yield {**what, "query_language": language, "value": mean}
-        shown = {column.score for column in columns_of([one]) if column.setting == "Multilingual"}
-        for score, _, _ in BIAS if "Multilingual" in one.scores else ():
-            value = one.pooled(score)
-            if value is not None and score not in shown:
-                yield {**who, "setting": "Multilingual", "score": score, "query_language": "", "value": value}
+    """Every number of a report's tables in full precision, one at a time, with the keys of `RECORD`."""
+    for _, group in itertools.groupby(summaries, key=lambda summary: summary.collection):
+        members = list(group)
+        columns = columns_of(members)
+        for one in members:
+            yield from _records(one, columns, languages=languages)
+
+
+def _records(one: ModelSummary, columns: Sequence[Column], *, languages: bool) -> Iterator[dict[str, Any]]:
+    """Those of one model."""
+    who = {"collection": one.collection, "model": one.model, "revision": one.revision}
+    for column in columns:
+        what = {**who, "setting": column.setting, "score": column.score}
+        value = one.mean(column.setting, column.score)
+        if value is not None:
+            yield {**what, "query_language": "", "value": value}
+        if languages and column.by_language:
+            for language, mean in sorted(one.by_query_language(column.setting, column.score).items()):
+                yield {**what, "query_language": language, "value": mean}
+    shown = {column.score for column in columns if column.setting == "Multilingual"}
+    for score, _, _ in BIAS if "Multilingual" in one.scores else ():
+        value = one.pooled(score)
+        if value is not None and score not in shown:
+            yield {**who, "setting": "Multilingual", "score": score, "query_language": "", "value": value}
 
 
 def comma_separated(summaries: Sequence[ModelSummary], *, languages: bool = True) -> str:
@@ -111,7 +122,7 @@ def format_of(name: str | None, output: Path | None) -> str | None:
         ResultsError: There is no such format, or a file whose ending names none.
     """
     if name is None and output is not None:
-        name = _ENDINGS.get(output.suffix)
+        name = _ENDINGS.get(output.suffix.lower())
         if name is None:
             raise ResultsError(f"{output}: name the format with --format, or end the file in {', '.join(_ENDINGS)}")
     if name is not None and name not in _ENDINGS.values():
@@ -125,7 +136,7 @@ def _bar(cells: Iterable[str]) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return text.replace("|", r"\|").replace("_", r"\_").replace("*", r"\*")
+    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", text.replace("\n", " "))
 
 
 def _escaped(text: str) -> str:

@@ -13,8 +13,8 @@ from mteb_hybrid import __version__
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.language_names import english_name, own_name
 from mteb_hybrid.reporting import colours
-from mteb_hybrid.reporting.bars import BarTable, language_mix, rank_distances, right_answer_ranks
-from mteb_hybrid.reporting.columns import columns_of, main_score, score_name
+from mteb_hybrid.reporting.bars import BarTable, bar_tables
+from mteb_hybrid.reporting.columns import MEANINGS, main_score, score_name
 from mteb_hybrid.reporting.formats import records
 from mteb_hybrid.reporting.report_tables import (
     Cell,
@@ -24,43 +24,59 @@ from mteb_hybrid.reporting.report_tables import (
     language_table,
     summary_table,
 )
-from mteb_hybrid.reporting.views import LanguageMatrix, language_matrix, seen_scores
+from mteb_hybrid.reporting.views import CollectionView, LanguageMatrix, seen_scores
 from mteb_hybrid.significance.terminal import better_model
+from mteb_hybrid.task_names import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mteb_hybrid.reporting.columns import Column
     from mteb_hybrid.reporting.summary import ModelSummary
     from mteb_hybrid.significance import Comparison
 
 
 @dataclass(frozen=True, slots=True)
+class HeatCell:
+    """A cell of a heat map.
+
+    Attributes:
+        value: Its value.
+        text: As there is room for it.
+        name: Its languages and its value, in words.
+        background: Its colour.
+        colour: That of its text.
+    """
+
+    value: float
+    text: str
+    name: str
+    background: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeatMap:
-    """A matrix of languages, with a colour for every cell.
+    """A matrix of languages with colours.
 
     Attributes:
         model: Whose it is.
-        matrix: Its values.
-        colours: Cell to its background and the colour of its text.
+        queries: Languages of the rows.
+        passages: Languages of the columns.
+        cells: (query language, passage language) to cell; pairs that were not run are absent.
     """
 
     model: str
-    matrix: LanguageMatrix
-    colours: dict[tuple[str, str], tuple[str, str]]
+    queries: tuple[str, ...]
+    passages: tuple[str, ...]
+    cells: dict[tuple[str, str], HeatCell]
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A model in a few numbers.
-
-    Attributes:
-        model: Its name.
-        revision: Its revision.
-        numbers: Headings with their cells.
-    """
+    """A model in a few numbers: headings with their cells."""
 
     model: str
-    revision: str
     numbers: tuple[tuple[str, Cell], ...]
 
 
@@ -75,13 +91,15 @@ class Section:
         bias: Language bias in the pool; without rows where nothing was pooled.
         score_name: Heading of the score of the heat maps.
         heat: A heat map for each model that has cross-lingual results.
-        heat_range: Their lowest and their highest value.
+        scale: The values at the ends of their colours.
+        models: Labels of all models.
         bars: Tables with bars: mean ranks, rank distances, language mix, as far as they are there.
         needs_tables: Whether some of those are not, for want of rank tables.
         seen: Scores apart for languages seen and not seen in training; without rows where that is not known.
-        comparisons: Tests of all pairs of models, each with the better model or None.
+        comparisons: Tests of all pairs of models, by setting, each with the better model or None.
         span: The largest distance from 0 of any of their intervals.
         languages: A table of query languages for each model.
+        has_bounds: Whether some scores are lower bounds.
     """
 
     name: str
@@ -90,13 +108,15 @@ class Section:
     bias: ReportTable
     score_name: str
     heat: tuple[HeatMap, ...]
-    heat_range: tuple[float, float]
+    scale: tuple[float, float]
+    models: tuple[str, ...]
     bars: tuple[BarTable, ...]
     needs_tables: bool
     seen: ReportTable
     comparisons: tuple[tuple[Comparison, str | None], ...]
     span: float
     languages: tuple[ReportTable, ...]
+    has_bounds: bool
 
 
 def sections(
@@ -125,9 +145,17 @@ def html(
     *,
     languages: bool = True,
     comparisons: Sequence[Comparison] = (),
+    untested: str = "",
     trained_on: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """The page as text; arguments as of `sections`.
+    """The page as text.
+
+    Args:
+        summaries: As in `sections`.
+        languages: Likewise.
+        comparisons: Likewise.
+        untested: Why there are no comparisons of several models, in a sentence.
+        trained_on: As in `sections`.
 
     Raises:
         ResultsError: Jinja2 is not installed.
@@ -144,11 +172,16 @@ def html(
         lstrip_blocks=True,
     )
     environment.globals.update(
-        english_name=english_name, own_name=own_name, model_colours=colours.MODELS, scale=colours.SCALE
+        english_name=english_name,
+        own_name=own_name,
+        meanings=MEANINGS,
+        model_colours=colours.MODELS,
+        scale_colours=colours.SCALE,
     )
     return environment.get_template("page.html.j2").render(
         sections=sections(summaries, comparisons, trained_on, languages=languages),
         models=list(dict.fromkeys(one.label for one in summaries)),
+        untested=untested,
         version=__version__,
         records=list(records(summaries, languages=languages)),
     )
@@ -162,63 +195,71 @@ def _section(
     *,
     languages: bool,
 ) -> Section:
-    columns = columns_of(members)
-    score = main_score(columns, "CrossLingual")
-    tested = [one for one in comparisons if one.collection == name]
-    bars = (right_answer_ranks(members), rank_distances(members), language_mix(members))
-    summary = summary_table(members, name)
-    matrices = {one.label: matrix for one in members if (matrix := language_matrix(one, score)) is not None}
-    values = [value for matrix in matrices.values() for value in matrix.cells.values()]
-    low, high = min(values, default=0.0), max(values, default=1.0)
+    view = CollectionView.of(members)
+    tested = sorted((one for one in comparisons if one.collection == name), key=lambda one: SETTINGS.index(one.setting))
+    summary = summary_table(members, view.columns, name)
     return Section(
         name=name,
-        cards=tuple(_card(one, row, summary) for one, row in zip(members, summary.rows, strict=True)),
+        cards=tuple(map(_card, members, summary.rows, itertools.repeat(view.columns))),
         summary=summary,
         bias=bias_table(members, name),
-        score_name=score_name(columns, score),
-        heat=_heat_maps(matrices, low, high),
-        heat_range=(low, high),
-        bars=tuple(table for table in bars if table is not None),
-        needs_tables=any("Multilingual" in one.scores and one.queries is None for one in members),
-        seen=_seen_table(members, trained_on),
+        score_name=score_name(view.columns, main_score(view.columns, "CrossLingual")),
+        heat=tuple(_heat_map(model, matrix, view.scale()) for model, matrix in view.matrices.items()),
+        scale=view.scale(),
+        models=view.models,
+        bars=tuple(bar_tables(view)),
+        needs_tables=any(one.queries is None and one.subsets("Multilingual") for one in members),
+        seen=_seen_table(members, view.columns, trained_on),
         comparisons=tuple((one, better_model(one)) for one in tested),
         span=max((max(abs(one.mean.low), abs(one.mean.high)) for one in tested), default=0.0),
-        languages=tuple(map(language_table, members)) if languages else (),
+        languages=tuple(language_table(one, view.columns) for one in members) if languages else (),
+        has_bounds=any(one.is_bound(column.setting, column.score) for one in members for column in view.columns),
     )
 
 
-def _card(member: ModelSummary, row: tuple[Cell, ...], table: ReportTable) -> Card:
-    """The headlines of a model's row of the summary."""
-    headlines = {column.heading for column in columns_of([member]) if column.headline}
-    numbers = tuple(pair for pair in zip(table.headings, row, strict=True) if pair[0] in headlines)
-    return Card(member.label, member.revision, numbers)
+def _card(member: ModelSummary, row: tuple[Cell, ...], columns: Sequence[Column]) -> Card:
+    """The headlines of a model's row of the summary, which begins with its name."""
+    numbers = zip(columns, row[1:], strict=False)
+    return Card(member.label, tuple((column.heading, cell) for column, cell in numbers if column.headline))
 
 
-def _heat_maps(matrices: Mapping[str, LanguageMatrix], low: float, high: float) -> tuple[HeatMap, ...]:
-    """All models on one scale of colours, from the lowest of all their values to the highest."""
+def _heat_map(model: str, matrix: LanguageMatrix, scale: tuple[float, float]) -> HeatMap:
+    """All models of a collection are on one scale."""
+    low, high = scale
+    cells = {}
+    for (query, passage), value in matrix.cells.items():
+        background = colours.scale_colour((value - low) / (high - low))
+        cells[query, passage] = HeatCell(
+            value=value,
+            text=f"{value:.2f}".removeprefix("0"),
+            name=f"{english_name(query)} to {english_name(passage)}: {value:.4f}",
+            background=background,
+            colour=colours.text_colour(background),
+        )
+    return HeatMap(model, matrix.queries, matrix.passages, cells)
 
-    def shades(matrix: LanguageMatrix) -> dict[tuple[str, str], tuple[str, str]]:
-        width = (high - low) or 1.0
-        backgrounds = {cell: colours.scale_colour((value - low) / width) for cell, value in matrix.cells.items()}
-        return {cell: (colour, colours.text_colour(colour)) for cell, colour in backgrounds.items()}
 
-    return tuple(HeatMap(model, matrix, shades(matrix)) for model, matrix in matrices.items())
-
-
-def _seen_table(members: list[ModelSummary], trained_on: Mapping[str, Sequence[str]]) -> ReportTable:
+def _seen_table(
+    members: list[ModelSummary], columns: Sequence[Column], trained_on: Mapping[str, Sequence[str]]
+) -> ReportTable:
     """A row for each setting and side of its languages, a column for each model that was trained on some of them."""
-    columns = columns_of(members)
+    found = {
+        (one.label, setting): seen_scores(one, trained_on.get(one.model, ()), setting, main_score(columns, setting))
+        for one in members
+        for setting in SETTINGS
+    }
+    models = [one.label for one in members if any(found[one.label, setting] for setting in SETTINGS)]
     rows = []
-    models: dict[str, None] = {}
-    for setting in dict.fromkeys(column.setting for column in columns):
-        score = main_score(columns, setting)
-        found = {one.label: seen_scores(one, trained_on.get(one.model, ()), setting, score) for one in members}
-        known = {model: groups for model, groups in found.items() if groups}
-        models |= dict.fromkeys(known)
-        for sides in sorted({sides for groups in known.values() for sides in groups}):
-            here = [groups.get(sides) for groups in known.values()]
-            subsets = "/".join(dict.fromkeys(str(one.subsets) for one in here if one is not None))
-            numbers = compared_cells([None if one is None else one.value for one in here], ".4f", "high")
+    for setting in SETTINGS:
+        for sides in sorted({sides for model in models for sides in found[model, setting]}):
+            here = [found[model, setting].get(sides) for model in models]
+            numbers = compared_cells(
+                [None if one is None else one.value for one in here],
+                ".4f",
+                "high",
+                over=[() if one is None else one.subsets for one in here],
+            )
+            subsets = "/".join(dict.fromkeys(str(len(one.subsets)) for one in here if one is not None))
             rows.append((*map(Cell, (setting, *sides, subsets)), *numbers))
     headings = ("Setting", "Query language", "Passage language", "Subsets", *models)
     return ReportTable("Languages seen and not seen in training", headings, tuple(rows), texts=4)

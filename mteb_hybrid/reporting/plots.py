@@ -14,10 +14,10 @@ import numpy as np
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.reporting import colours
-from mteb_hybrid.reporting.columns import columns_of, main_score, score_name
+from mteb_hybrid.reporting.columns import main_score, score_name
 from mteb_hybrid.reporting.plot_fonts import language_labels
 from mteb_hybrid.reporting.pooled import TOP
-from mteb_hybrid.reporting.views import language_matrix, mean_ranks
+from mteb_hybrid.reporting.views import CollectionView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ def draw_all(summaries: Sequence[ModelSummary], folder: Path, form: str = "pdf")
         The files.
 
     Raises:
-        ResultsError: There is no such form, or matplotlib is not installed.
+        ResultsError: There is no such form, a file cannot be written, or matplotlib is not installed.
     """
     if form not in FORMATS:
         raise ResultsError(f"figures are drawn as {', '.join(FORMATS)}, not as {form!r}")
@@ -60,42 +60,44 @@ def draw_all(summaries: Sequence[ModelSummary], folder: Path, form: str = "pdf")
         import matplotlib as mpl
     except ImportError as error:
         raise ResultsError("figures need matplotlib: pip install 'mteb-hybrid[report]'") from error
-    written = []
+    written: list[Path] = []
     for collection, group in itertools.groupby(summaries, key=lambda summary: summary.collection):
-        members = list(group)
-        labels, families = language_labels(_languages(members))
+        view = CollectionView.of(list(group))
+        labels, families = language_labels(view.languages())
         style: Any = {**_STYLE, "font.family": families}
         with mpl.rc_context(style):
-            for name, figure in _figures(members, labels):
+            for name, figure in _figures(view, labels):
                 path = folder / f"{collection}.{name}.{form}"
-                with atomic_path(path) as temporary:
-                    figure.savefig(temporary, format=form, metadata=_undated(form))
+                try:
+                    with atomic_path(path) as temporary:
+                        figure.savefig(temporary, format=form, metadata=_undated(form))
+                except OSError as error:
+                    raise ResultsError(f"{path} cannot be written: {error}") from error
                 written.append(path)
     return written
 
 
-def _figures(members: list[ModelSummary], labels: Mapping[str, str]) -> Iterator[tuple[str, Figure]]:
-    columns = columns_of(members)
-    score = main_score(columns, "CrossLingual")
-    matrices = {one.label: matrix for one in members if (matrix := language_matrix(one, score)) is not None}
-    values = [value for matrix in matrices.values() for value in matrix.cells.values()]
-    for model, matrix in matrices.items():
-        scale = (min(values), max(values))
-        yield (
-            f"languages.{re.sub(r'[^A-Za-z0-9.@-]+', '_', model)}",
-            heat_map(matrix, labels, score_name(columns, score), scale),
-        )
-    ranks = {one.label: found for one in members if (found := mean_ranks(one))}
-    if ranks:
-        yield "mean-rank", language_bars(ranks, labels, "mean rank of the right answer in the pool")
-    distances = {one.label: one.queries for one in members if one.queries is not None and one.queries.rank_distance}
-    if distances:
-        yield "rank-distance", distribution({model: one.rank_distance for model, one in distances.items()})
-    lists = {one.label: one.queries for one in members if one.queries is not None and one.queries.top}
-    if lists:
-        shares = {model: one.top_share() for model, one in lists.items()}
-        pool = next(iter(lists.values())).pool_share()
-        yield f"first-{TOP}", language_bars(shares, labels, f"share of the first {TOP} passages", pool)
+def _figures(view: CollectionView, labels: Mapping[str, str]) -> Iterator[tuple[str, Figure]]:
+    score = score_name(view.columns, main_score(view.columns, "CrossLingual"))
+    for model, matrix in view.matrices.items():
+        yield f"languages.{_file_name(model, view.models)}", heat_map(matrix, labels, score, view.scale())
+    place = {model: number for number, model in enumerate(view.models)}
+    if view.ranks:
+        yield "mean-rank", language_bars(view.ranks, labels, "mean rank of the right answer in the pool", place)
+    if view.distances:
+        excess = {model: one.excess_distance for model, one in view.distances.items()}
+        yield "rank-distance", distribution(excess, place)
+    if view.lists:
+        shares = {model: one.top_share() for model, one in view.lists.items()}
+        name = f"share of the first {TOP} passages"
+        yield f"first-{TOP}", language_bars(shares, labels, name, place, view.pool_share())
+
+
+def _file_name(model: str, models: Sequence[str]) -> str:
+    """A model's name as part of a file's: short, of plain letters, and with its number where that is not enough."""
+    plain = [re.sub(r"[^A-Za-z0-9.@-]+", "_", one)[:80] for one in models]
+    number = models.index(model)
+    return plain[number] if plain.count(plain[number]) == 1 and plain[number].strip("_") else f"model-{number + 1}"
 
 
 def heat_map(matrix: LanguageMatrix, labels: Mapping[str, str], score: str, scale: tuple[float, float]) -> Figure:
@@ -141,6 +143,7 @@ def language_bars(
     columns: Mapping[str, Mapping[str, float]],
     labels: Mapping[str, str],
     name: str,
+    place: Mapping[str, int],
     reference: Mapping[str, float] | None = None,
 ) -> Figure:
     """Bars by language, one for each model.
@@ -149,41 +152,49 @@ def language_bars(
         columns: Model to language to value.
         labels: Language to its name.
         name: What the values are.
+        place: Model to its number, which is its colour and hatch in all figures.
         reference: What is marked beside each language's bars: its share of the pool.
     """
     languages = list(dict.fromkeys(language for values in columns.values() for language in values))
     height = 0.8 / len(columns)
     figure, axes = _axes(5.5, 0.18 * len(languages) * (len(columns) + 1) + 1.0)
-    place = np.arange(len(languages))
+    rows = np.arange(len(languages))
     for number, (model, values) in enumerate(columns.items()):
+        turn, colour = divmod(place[model], len(colours.MODELS))
         axes.barh(
-            place + (number + 0.5) * height - 0.4,
+            rows + (number + 0.5) * height - 0.4,
             [values.get(language, np.nan) for language in languages],
             height,
             label=model,
-            color=colours.MODELS[number % len(colours.MODELS)],
-            hatch=_HATCHES[number % len(_HATCHES)],
+            color=colours.MODELS[colour],
+            hatch=_HATCHES[(colour + turn) % len(_HATCHES)],
             edgecolor="white",
         )
     if reference is not None:
         axes.vlines(
-            [reference[language] for language in languages], place - 0.45, place + 0.45, color="black", label="the pool"
+            [reference.get(language, np.nan) for language in languages],
+            rows - 0.45,
+            rows + 0.45,
+            color="black",
+            label="the pool",
         )
-    axes.set_yticks(place, [labels[language] for language in languages])
+    axes.set_yticks(rows, [labels[language] for language in languages])
     axes.invert_yaxis()
     axes.set(xlabel=name)
     _legend(figure)
     return figure
 
 
-def distribution(distances: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Share of queries with at most so large a rank distance, macro-averaged over query languages.
+def distribution(distances: Mapping[str, Mapping[str, Any]], place: Mapping[str, int]) -> Figure:
+    """Share of queries with at most so large an excess rank distance, macro-averaged over query languages.
 
     Args:
-        distances: Model to query language to rank distances, int64, shape (queries,).
+        distances: Model to query language to excess rank distances, int64, shape (queries,).
+        place: As in `language_bars`.
     """
     figure, axes = _axes(5.5, 3.5)
-    for number, (model, by_language) in enumerate(distances.items()):
+    for model, by_language in distances.items():
+        turn, colour = divmod(place[model], len(colours.MODELS))
         each = np.concatenate(list(by_language.values()))
         weight = np.concatenate([np.full(len(one), 1.0 / len(one) / len(by_language)) for one in by_language.values()])
         order = np.argsort(each, kind="stable")
@@ -192,10 +203,14 @@ def distribution(distances: Mapping[str, Mapping[str, Any]]) -> Figure:
             np.cumsum(weight[order]),
             where="post",
             label=model,
-            color=colours.MODELS[number % len(colours.MODELS)],
-            linestyle=_LINES[number % len(_LINES)],
+            color=colours.MODELS[colour],
+            linestyle=_LINES[(colour + turn) % len(_LINES)],
         )
-    axes.set(xscale="symlog", xlabel="rank distance", ylabel="share of queries", ylim=(0, 1))
+    axes.set(
+        xscale="symlog", xlim=(0, None), ylim=(0, 1), ylabel="share of queries",
+        xlabel="ranks between first and last right answer beyond a perfect ranking's",
+    )  # fmt: skip
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")  # the default one needs text.parse_math
     axes.grid(alpha=0.3)
     _legend(figure)
     return figure
@@ -211,16 +226,6 @@ def _axes(width: float, height: float) -> tuple[Figure, Any]:
 
 def _legend(figure: Figure) -> None:
     figure.legend(loc="outside lower center", frameon=False, fontsize="small")
-
-
-def _languages(members: Sequence[ModelSummary]) -> list[str]:
-    """All languages that a figure may name."""
-    passages = {
-        language for one in members for subset in one.scores.get("CrossLingual", {}) for language in subset.split("-")
-    }
-    pools = {language for one in members if one.queries is not None for language in one.queries.pool}
-    ranked = {language for one in members for language in mean_ranks(one)}
-    return sorted(passages | pools | ranked | {language for one in members for language in one.query_languages()})
 
 
 def _undated(form: str) -> dict[str, Any]:

@@ -30,16 +30,23 @@ class PooledQueries:
         revision: Its revision.
         collection: Task family, such as ``XQuADR``.
         pool: Language to its number of passages.
-        rank_distance: Query language to the rank distances of its queries, int64, shape (queries,); empty where
-            relevant passages are no translations of each other, or not all of them were ranked.
+        dataset_revision: Revision of the collection.
+        split: Name of the split.
+        subsets: Names of the subsets whose tables these are.
+        excess_distance: Query language to the rank distances of its queries with at least two relevant passages, less
+            m - 1, that of a perfect ranking of m of them: int64, shape (queries,), at least 0. Empty where relevant
+            passages are no translations of each other, or not all of them were ranked.
         top: Query language to language to its mean share of the first `TOP` passages, in [0, 1].
     """
 
     model: str
     revision: str
     collection: str
+    dataset_revision: str
+    split: str
+    subsets: tuple[str, ...]
     pool: dict[str, int]
-    rank_distance: dict[str, NDArray[np.int64]]
+    excess_distance: dict[str, NDArray[np.int64]]
     top: dict[str, dict[str, float]]
 
     def pool_share(self) -> dict[str, float]:
@@ -56,13 +63,13 @@ class PooledQueries:
         }
 
     def distances_within(self, edges: Sequence[int]) -> list[float]:
-        """Share of rank distances in each of the intervals (edge, next edge], macro-averaged over query languages.
+        """Share of excess rank distances in each interval (edge, next edge], macro-averaged over query languages.
 
         Args:
-            edges: Increasing; the first one less than every rank distance, the last at least as large.
+            edges: Increasing; the first one less than every excess, the last at least as large.
         """
         shares = [
-            np.histogram(values, np.array(edges) + 0.5)[0] / len(values) for values in self.rank_distance.values()
+            np.histogram(values, np.array(edges) + 0.5)[0] / len(values) for values in self.excess_distance.values()
         ]
         return [float(share) for share in np.mean(shares, axis=0)]
 
@@ -81,7 +88,7 @@ def pooled_queries(tables: Sequence[RankTable]) -> PooledQueries | None:
     if task is None or len(first.pool) < 2:
         return None
     distances = {
-        table.info.query_language: rank_distance(table.query_ranks()).value.astype(np.int64)
+        table.info.query_language: _excess_distances(table)
         for table in tables
         if table.info.parallel and table.info.full_ranking
     }
@@ -90,10 +97,19 @@ def pooled_queries(tables: Sequence[RankTable]) -> PooledQueries | None:
         model=first.variant,
         revision=first.revision,
         collection=task[0],
+        dataset_revision=first.dataset_revision,
+        split=first.split,
+        subsets=tuple(table.info.subset for table in tables),
         pool=first.pool,
-        rank_distance={language: values for language, values in distances.items() if len(values)},
+        excess_distance={language: values for language, values in distances.items() if len(values)},
         top=top,
     )
+
+
+def _excess_distances(table: RankTable) -> NDArray[np.int64]:
+    ranks = table.query_ranks()
+    distance = rank_distance(ranks)
+    return (distance.value - (ranks.counts()[distance.query] - 1)).astype(np.int64)
 
 
 def _top_shares(table: RankTable) -> dict[str, float]:

@@ -1,55 +1,29 @@
-"""The paper's view of a results folder: per model and collection the macro-averages of the three settings.
+"""The paper's view of results: per model and collection the macro-averages of the three settings.
 
-Works from MTEB's result JSON alone. Macro-average: first the mean over the queries of a subset (that is what the JSON
-holds), then the mean over subsets (arXiv 2408.10536, section 3.2).
+Macro-average: first the mean over the queries of a subset (that is what MTEB's JSON holds), then the mean over subsets
+(arXiv 2408.10536, section 3.2).
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter
+import logging
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mteb_hybrid.errors import ResultsError
-from mteb_hybrid.languages import FURTHER_SCRIPTS, LANGUAGE_SCRIPTS
 from mteb_hybrid.task_names import parse_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from mteb_hybrid.across import AcrossLanguages
     from mteb_hybrid.reporting.pooled import PooledQueries
+    from mteb_hybrid.reporting.results import SubsetScores
 
-SPLITS = ("test", "dev")
-"""Of several splits the first of these is reported, and otherwise the first by name."""
+logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class SubsetScores:
-    """Scores of one subset of one task for one model.
-
-    Attributes:
-        model: The model's name in MTEB.
-        revision: Its revision.
-        languages: The languages that its card names, as two-letter codes; empty if none are known.
-        collection: Task family, such as ``XQuADR``.
-        setting: ``Monolingual``, ``CrossLingual`` or ``Multilingual``.
-        subset: Name of the subset.
-        data: Revision of the task's data.
-        scores: Name to value, all finite.
-    """
-
-    model: str
-    revision: str
-    languages: tuple[str, ...]
-    collection: str
-    setting: str
-    subset: str
-    data: str
-    scores: dict[str, float]
+_REVISION = 8  # as much of a revision as is shown, if it tells models apart
 
 
 @dataclass(slots=True)
@@ -63,8 +37,9 @@ class ModelSummary:
         scores: Setting to subset to scores, all of one split.
         across: What takes all query languages at once, from rank tables; None where there are none.
         queries: Single queries of the pooled setting, likewise.
-        languages: The languages that the model's card names, as two-letter codes; empty if none are known.
+        languages: What a local model's card says that it was trained on; empty if it says nothing.
         label: What tells it from the other models: its name, and its revision if there are others of the name.
+        data: Setting to the revision of its data and its split.
     """
 
     model: str
@@ -75,6 +50,7 @@ class ModelSummary:
     queries: PooledQueries | None = None
     languages: tuple[str, ...] = ()
     label: str = ""
+    data: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.label = self.label or self.model
@@ -90,6 +66,15 @@ class ModelSummary:
         mean = self.mean("Multilingual", score)
         return self.across.scores().get(score) if mean is None and self.across is not None else mean
 
+    def subsets(self, setting: str) -> frozenset[str]:
+        """Names of the subsets of a setting: averages over others do not compare."""
+        return frozenset(self.scores.get(setting, ()))
+
+    def is_bound(self, setting: str, score: str) -> bool:
+        """Whether a score is a lower bound, because relevant passages were on no list of the model's."""
+        missed = (scores.get("not_retrieved", 0.0) > 0 for scores in self.scores.get(setting, {}).values())
+        return score in ("map", "mrr") and any(missed)
+
     def query_languages(self) -> list[str]:
         """Query languages of all settings, sorted."""
         return sorted({subset.split("-")[0] for subsets in self.scores.values() for subset in subsets})
@@ -103,40 +88,6 @@ class ModelSummary:
         return {language: sum(found) / len(found) for language, found in values.items()}
 
 
-def read_results(folder: Path) -> list[SubsetScores]:
-    """Scores of all our kinds of tasks in a results folder of `mteb run`, a folder above or below it, or a file of it.
-
-    Raises:
-        ResultsError: No such folder, a file that is not JSON, or no result of ours.
-    """
-    if not folder.exists():
-        raise ResultsError(f"{folder} is not there; give the --output-folder of `mteb run`")
-    found: list[SubsetScores] = []
-    for path in sorted(folder.rglob("*.json")) if folder.is_dir() else [folder]:
-        task = parse_task(path.stem)
-        if task is None:
-            continue
-        model, revision, languages = _identity(path)
-        collection, family = task
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            by_split, data = content["scores"], str(content.get("dataset_revision"))
-            splits = (by_split[split] for split in (*SPLITS, *sorted(by_split)) if by_split.get(split))
-            for row in next(splits, []):
-                numbers = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
-                scores = {name: value for name, value in numbers.items() if math.isfinite(value)}
-                if "map" in scores:  # other tasks of MTEB end in these words too, and have no full ranking
-                    subset = row["hf_subset"]
-                    found.append(SubsetScores(model, revision, languages, collection, family, subset, data, scores))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ResultsError(
-                f"{path} is not a result of MTEB, or cut off: {error}. Remove it and run again"
-            ) from error
-    if not found:
-        raise ResultsError(f"{folder} holds no result of a Monolingual, CrossLingual or Multilingual task")
-    return found
-
-
 def summarise(
     scores: Iterable[SubsetScores],
     across: Iterable[AcrossLanguages] = (),
@@ -144,8 +95,11 @@ def summarise(
 ) -> list[ModelSummary]:
     """Group scores by collection and model, and add what the rank tables of pooled tasks tell beyond them.
 
+    Rank tables of other data than the scores, or of some of their subsets only, are left out with a warning.
+
     Raises:
-        ResultsError: Results of one task are of different data, such as two sets of translations.
+        ResultsError: Results of one task are of different data, such as two sets of translations, or one subset of a
+            model has two different results.
     """
     data: dict[tuple[str, str], SubsetScores] = {}
     summaries: dict[tuple[str, str, str], ModelSummary] = {}
@@ -155,42 +109,61 @@ def summarise(
             key, ModelSummary(one.model, one.revision, one.collection, languages=one.languages)
         )
         other = data.setdefault((one.collection, one.setting), one)
-        if other.data != one.data:
+        if (other.data, other.split) != (one.data, one.split):
             raise ResultsError(
-                f"the {one.setting} results on {one.collection} are of different data: revision {other.data} for "
-                f"{other.model}, and {one.data} for {one.model}. Report them apart from each other"
+                f"the {one.setting} results on {one.collection} are of different data: revision {other.data}, split "
+                f"{other.split} for {other.model}, and {one.data}, split {one.split} for {one.model}. Report them "
+                "apart from each other"
             )
-        summary.scores.setdefault(one.setting, {})[one.subset] = one.scores
+        summary.data[one.setting] = (one.data, one.split)
+        known = summary.scores.setdefault(one.setting, {}).setdefault(one.subset, one.scores)
+        if known != one.scores:
+            raise ResultsError(
+                f"{one.model}@{one.revision} has two different results of {one.collection}{one.setting} {one.subset}. "
+                "Name the results folder of one run"
+            )
+    for summary in summaries.values():
+        # translations that a user made are named behind the revision of what they are translations for
+        revisions = {revision.partition("+")[0] for revision, _ in summary.data.values()}
+        if len(revisions) > 1:
+            logger.warning(
+                "%s on %s: the settings are of different data (revisions %s): run the older ones again",
+                *_who(summary), ", ".join(sorted(revisions)),
+            )  # fmt: skip
     for pooled in across:
         task = parse_task(pooled.task)
-        key = (task[0] if task else pooled.task, pooled.model, pooled.revision)
-        if key in summaries:
-            summaries[key].across = pooled
-    for pool in queries:
-        key = (pool.collection, pool.model, pool.revision)
-        if key in summaries:
-            summaries[key].queries = pool
-    revisions = {(model, revision) for _, model, revision in summaries}
-    named_twice = {model for model, count in Counter(model for model, _ in revisions).items() if count > 1}
-    for summary in summaries.values():
-        if summary.model in named_twice:
-            summary.label = f"{summary.model}@{summary.revision[:8]}"
+        found = summaries.get((task[0] if task else pooled.task, pooled.model, pooled.revision))
+        if found is not None and found.data.get("Multilingual") == (pooled.dataset_revision, pooled.split):
+            found.across = pooled
+    for table in queries:
+        found = summaries.get((table.collection, table.model, table.revision))
+        if found is None:
+            continue
+        if found.data.get("Multilingual") != (table.dataset_revision, table.split):
+            logger.warning("%s on %s: rank tables of other data than the results are left out", *_who(found))
+        elif found.subsets("Multilingual") != frozenset(table.subsets):
+            logger.warning(
+                "%s on %s: rank tables of %d of %d pooled subsets are left out; those of all are needed",
+                *_who(found), len(table.subsets), len(found.subsets("Multilingual")),
+            )  # fmt: skip
+        else:
+            found.queries = table
+    _label(summaries.values())
     return [summaries[key] for key in sorted(summaries)]
 
 
-def _identity(path: Path) -> tuple[str, str, tuple[str, ...]]:
-    """Model, revision and languages: from the model_meta.json beside a result, else from its folders.
+def _who(summary: ModelSummary) -> tuple[str, str]:
+    return summary.model, summary.collection
 
-    MTEB files a variant of a model (another output precision, say) under ``<revision>/experiments/<variant>``; the
-    variant becomes part of the name.
-    """
-    folder, variant = path.parent, ""
-    if folder.parent.name == "experiments":
-        folder, variant = folder.parent.parent, f" ({folder.name})"
-    try:
-        meta: dict[str, Any] = json.loads((path.parent / "model_meta.json").read_text(encoding="utf-8"))
-        codes = {code: language for language, code in (FURTHER_SCRIPTS | LANGUAGE_SCRIPTS).items()}
-        named = {codes[code] for code in meta.get("languages") or () if code in codes}
-        return str(meta["name"]) + variant, str(meta["revision"]), tuple(sorted(named))
-    except (OSError, ValueError, KeyError, TypeError):
-        return folder.parent.name.replace("__", "/") + variant, folder.name, ()
+
+def _label(summaries: Iterable[ModelSummary]) -> None:
+    """Name models of one name by as much of their revisions as tells them apart."""
+    by_name: dict[str, list[ModelSummary]] = defaultdict(list)
+    for one in summaries:
+        by_name[one.model].append(one)
+    for group in by_name.values():
+        revisions = {one.revision for one in group}
+        if len(revisions) > 1:
+            short = len({revision[:_REVISION] for revision in revisions}) == len(revisions)
+            for one in group:
+                one.label = f"{one.model}@{one.revision[:_REVISION] if short else one.revision}"

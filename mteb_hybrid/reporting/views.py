@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mteb_hybrid.reporting.columns import columns_of, main_score
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from mteb_hybrid.reporting.columns import Column
     from mteb_hybrid.reporting.pooled import PooledQueries
     from mteb_hybrid.reporting.summary import ModelSummary
 
@@ -27,6 +30,59 @@ class LanguageMatrix:
     queries: tuple[str, ...]
     passages: tuple[str, ...]
     cells: dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionView:
+    """All that figures of one collection are drawn from; by the models' labels, and only of those that have it.
+
+    Attributes:
+        models: Labels of all models; a model's place among them is its colour.
+        columns: The columns of its tables.
+        matrices: Scores by query and passage language.
+        ranks: Mean rank of the right answer by passage language.
+        distances: Models whose rank distances of single queries are known.
+        lists: Models whose lists are known.
+    """
+
+    models: tuple[str, ...]
+    columns: tuple[Column, ...]
+    matrices: dict[str, LanguageMatrix]
+    ranks: dict[str, dict[str, float]]
+    distances: dict[str, PooledQueries]
+    lists: dict[str, PooledQueries]
+
+    @classmethod
+    def of(cls, members: Sequence[ModelSummary]) -> CollectionView:
+        """The view of the models of one collection."""
+        columns = columns_of(members)
+        score = main_score(columns, "CrossLingual")
+        known = {one.label: one.queries for one in members if one.queries is not None}
+        return cls(
+            models=tuple(one.label for one in members),
+            columns=columns,
+            matrices={one.label: found for one in members if (found := language_matrix(one, score)) is not None},
+            ranks={one.label: ranks for one in members if (ranks := mean_ranks(one))},
+            distances={label: queries for label, queries in known.items() if queries.excess_distance},
+            lists={label: queries for label, queries in known.items() if queries.top},
+        )
+
+    def scale(self) -> tuple[float, float]:
+        """Ends of the colour scale of all matrices: their lowest value, and their highest or 1 if all are alike."""
+        values = [value for matrix in self.matrices.values() for value in matrix.cells.values()]
+        low, high = min(values, default=0.0), max(values, default=1.0)
+        return (low, high) if low < high else (0.0, 1.0)
+
+    def pool_share(self) -> dict[str, float]:
+        """Share of each language in the pool; all models search the same one."""
+        return next(iter(self.lists.values())).pool_share() if self.lists else {}
+
+    def languages(self) -> list[str]:
+        """Every language that a figure may name, sorted."""
+        pairs = {pair for matrix in self.matrices.values() for pair in matrix.cells}
+        pools = {language for queries in (*self.lists.values(), *self.distances.values()) for language in queries.pool}
+        ranked = {language for ranks in self.ranks.values() for language in ranks}
+        return sorted({language for pair in pairs for language in pair} | pools | ranked)
 
 
 def language_matrix(summary: ModelSummary, score: str = "map") -> LanguageMatrix | None:
@@ -54,8 +110,8 @@ def language_matrix(summary: ModelSummary, score: str = "map") -> LanguageMatrix
 def mean_ranks(summary: ModelSummary) -> dict[str, float]:
     """Mean rank of the right answer in each passage language of the pool, macro-averaged over query languages.
 
-    Who is favoured: the right answers are the same, so a language whose ones stand further up is preferred. Empty where
-    there are no pooled results, or passages are no translations of each other.
+    Who is favoured: where all questions have an answer in every language, one whose answers stand further up. Empty
+    where there are no pooled results, or passages are no translations of each other.
     """
     subsets = summary.scores.get("Multilingual", {}).values()
     names = sorted({name for scores in subsets for name in scores if name.startswith(_MEAN_RANK)})
@@ -68,11 +124,11 @@ class SeenScore:
     """A score over some subsets of a setting.
 
     Attributes:
-        subsets: How many subsets there are.
+        subsets: Names of the subsets.
         value: Their mean.
     """
 
-    subsets: int
+    subsets: tuple[str, ...]
     value: float
 
 
@@ -91,27 +147,30 @@ def seen_scores(
         By side of the query language and side of the passage language, each ``seen`` or ``unseen``, or ``all`` for the
         passages of the pooled setting; empty if all languages of the collection are on one side.
     """
-    if len({language in trained_on for language in summary.query_languages()}) < 2:
+    everywhere = {language for subsets in summary.scores.values() for name in subsets for language in name.split("-")}
+    if len({language in trained_on for language in everywhere}) < 2:
         return {}
-    groups: dict[tuple[str, str], list[float]] = {}
+    groups: dict[tuple[str, str], dict[str, float]] = {}
     for subset, scores in summary.scores.get(setting, {}).items():
         query, _, passage = subset.partition("-")
         searched = "all" if setting == "Multilingual" else _side(passage or query, trained_on)
         if score in scores:
-            groups.setdefault((_side(query, trained_on), searched), []).append(scores[score])
-    return {sides: SeenScore(len(values), sum(values) / len(values)) for sides, values in sorted(groups.items())}
+            groups.setdefault((_side(query, trained_on), searched), {})[subset] = scores[score]
+    return {
+        sides: SeenScore(tuple(sorted(values)), sum(values.values()) / len(values))
+        for sides, values in sorted(groups.items())
+    }
 
 
 def distance_edges(models: Sequence[PooledQueries]) -> list[int]:
-    """Edges of the intervals (edge, next edge] in which the rank distances of some models are counted.
+    """Edges of the intervals (edge, next edge] in which the excess rank distances of some models are counted.
 
-    The first interval ends at what a question with an answer in every language has in a perfect ranking; the others
-    are each about 3.2 times as wide as the one before, and the last one ends at the size of the pool.
+    The first interval holds perfect rankings alone; the others are each about 3.2 times as wide as the one before, and
+    the last one ends at the size of the pool.
     """
-    best = min(len(model.pool) for model in models) - 1
     worst = max(sum(model.pool.values()) for model in models)
     steps = (round(10 ** (half / 2)) for half in range(1, 20))
-    return [-1, best, *(step for step in steps if best < step < worst), worst]
+    return [-1, 0, *(step for step in steps if step < worst), worst]
 
 
 def _side(language: str, trained_on: Collection[str]) -> str:

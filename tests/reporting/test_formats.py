@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mteb_hybrid.cli import app
 from mteb_hybrid.errors import ResultsError
-from mteb_hybrid.reporting import ModelSummary
+from mteb_hybrid.reporting import ModelSummary, read_results
 from mteb_hybrid.reporting.formats import FORMATS, format_of, records
 from mteb_hybrid.reporting.report_tables import report_tables
 
@@ -97,6 +97,58 @@ def test_latex():
         assert {row.replace(r"\&", "").count("&") + 1 for row in rows} == {len(columns)}
 
 
+def test_names_that_are_markup():
+    """Whatever a model is called, it is text in Markdown and LaTeX, on one line."""
+    odd = ModelSummary("[a](b)`c`</script>\\\nd", "r", "XQuADR", GOOD.scores)
+    markdown = FORMATS["markdown"]([odd])
+    assert r"\[a\](b)\`c\`\</script\>\\ d" in markdown
+    assert {line.count("|") for line in markdown.splitlines() if line.startswith(r"| \[a")} == {11}
+    latex = FORMATS["latex"]([odd])
+    assert r"{[}a](b)`c`</script>\textbackslash{} d" in latex
+    assert not [line for line in latex.splitlines() if line.startswith("[")]  # \\ would take it for its argument
+
+
+def test_models_of_a_collection_have_the_same_columns():
+    """Also where one of them lacks the score that tells what kind of collection it is."""
+    rows = {"ndcg_at_10": 0.5, "map": 0.4}
+    pooled = {"sw": {**rows, "judged_at_10": 1.0}}
+    whole = ModelSummary("a/b", "r", "MIRACL", {"Monolingual": {"sw": rows}, "Multilingual": pooled})
+    part = ModelSummary("c/d", "r", "MIRACL", {"Monolingual": {"sw": rows}})
+    assert {row["score"] for row in records([whole, part]) if row["model"] == "c/d"} == {"ndcg_at_10"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"scores": {"test": [{"hf_subset": 5, "map": 0.5}]}}, "hf_subset is 5, no text"),
+        ({"scores": {"test": [{"map": 0.5}]}}, "hf_subset"),
+        ({"scores": {"test": [{"hf_subset": "de", "map": 10**400}]}}, "not a result of MTEB"),
+        ({"scores": []}, "not a result of MTEB"),
+        ({"scores": {"test": [{"hf_subset": "de", "map": "0.5"}]}}, "holds no result .* with the score map"),
+        ({"scores": {"test": [{"hf_subset": "de", "map": float("nan")}]}}, "holds no result .* with the score map"),
+        ([], "not a result of MTEB"),
+    ],
+)
+def test_damaged_results(tmp_path, content, message):
+    """Are said with the file, or the folder."""
+    (tmp_path / "XQuADRMonolingual.json").write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match=message) as raised:
+        read_results(tmp_path)
+    assert str(tmp_path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "meta", ["[]", "{", '{"name": "a"}', '{"name": "local/a", "revision": "1", "languages": [5, "deu-Latn"]}']
+)
+def test_damaged_metadata(results, meta):
+    """The model is named by its folders then; of its languages those are taken that can be read."""
+    (path,) = results.rglob("XQuADRMonolingual.json")
+    path.with_name("model_meta.json").write_text(meta)
+    first, *_ = read_results(results)
+    expected = ("local/a", "1", ("de",)) if "local" in meta else ("someone/model", "r1", ())
+    assert (first.model, first.revision, first.languages) == expected
+
+
 def test_csv_and_json_hold_every_number():
     """Both are the records; macro-averages and query languages are those of the summaries, in full precision."""
     found = list(records(MODELS))
@@ -124,6 +176,7 @@ def test_format_of(tmp_path):
     assert format_of(None, None) is None
     assert format_of(None, tmp_path / "a.tex") == "latex"
     assert format_of("csv", tmp_path / "a.txt") == "csv"
+    assert format_of(None, tmp_path / "a.HTML") == "html"
     with pytest.raises(ResultsError, match=r"a\.txt: name the format with --format, or end the file in \.md"):
         format_of(None, tmp_path / "a.txt")
     with pytest.raises(ResultsError, match="there is no format 'html5'; there are markdown"):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
+import shutil
 
 import pytest
 from pages import Page
 from typer.testing import CliRunner
 
 from mteb_hybrid.cli import app
-from mteb_hybrid.errors import ResultsError
+from mteb_hybrid.errors import RankTableError, ResultsError
 from mteb_hybrid.reporting import ModelSummary, read_results, summarise
+from mteb_hybrid.reporting.columns import BIAS, JUDGED, MEANINGS, PARALLEL
 from mteb_hybrid.reporting.differences import read_differences
 from mteb_hybrid.reporting.formats import records
 from mteb_hybrid.reporting.page import html, sections
-from mteb_hybrid.reporting.summary import SubsetScores
+from mteb_hybrid.reporting.results import SubsetScores
 from mteb_hybrid.reporting.trained_on import trained_languages
 
 BASELINE, ODD = "mteb-hybrid/char-ngram", "test/<b>odd & $1_000$</b>"
@@ -135,6 +138,13 @@ def test_from_json_alone(runs):
     assert all("--predictions" in note for note in notes)
 
 
+def test_why_nothing_was_tested(summaries):
+    """As the user asked for it, or as an error says; never advice that does not help."""
+    page = Page(html(summaries, untested="Differences were not tested: --no-tests."))
+    notes = [one["text"].strip() for one in page.of("p") if "note" in one.get("class", "")]
+    assert notes == ["Differences were not tested: --no-tests."]
+
+
 def test_one_model_with_one_setting():
     """As little as there can be is a page too."""
     page = Page(html([ModelSummary("a/b", "r", "XQuADR", {"Monolingual": {"de": {"map": 0.5}}})]))
@@ -149,7 +159,7 @@ def test_unjudged_collections():
     one = ModelSummary("a/b", "r", "MIRACL", {"Multilingual": {"sw": pooled}, "CrossLingual": {"en-sw": crossed}})
     (section,) = sections([one])
     assert section.score_name == "MRR@10"
-    assert section.heat[0].matrix.cells == {("en", "sw"): 0.25}
+    assert {pair: cell.value for pair, cell in section.heat[0].cells.items()} == {("en", "sw"): 0.25}
     assert [heading for heading, _ in section.cards[0].numbers] == [
         "Mo. nDCG@10", "Cr. MRR@10", "Mul. nDCG@10", "Interference nDCG@10",
     ]  # fmt: skip
@@ -172,8 +182,85 @@ def one_subset(revision: str, rank: float, data: str = "1"):
 
 def test_models_on_different_data_are_not_laid_side_by_side():
     """The message names both models' revisions of the data."""
-    with pytest.raises(ResultsError, match="different data: revision 1 for a/b, and 2 for a/b"):
+    with pytest.raises(ResultsError, match="different data: revision 1, split test for a/b, and 2, split test for a/b"):
         summarise([*one_subset("r1", 3.0), *one_subset("r2", 5.0, data="2")])
+
+
+def test_settings_on_different_data(caplog):
+    """A warning; translations that were made for the same data are no other data."""
+    rows = [
+        SubsetScores("a/b", "r", (), "C", setting, "de", data, {"map": 0.5})
+        for setting, data in (("Monolingual", "1"), ("CrossLingual", "1+translations-7"), ("Multilingual", "1"))
+    ]
+    summarise(rows)
+    assert not caplog.records
+    summarise([*rows[:2], dataclasses.replace(rows[2], data="2")])
+    assert "a/b on C: the settings are of different data (revisions 1, 2)" in caplog.text
+
+
+def test_two_results_of_one_subset():
+    """The same twice is one; two different ones are an error."""
+    (one,) = summarise([*one_subset("r1", 3.0), *one_subset("r1", 3.0)])
+    assert one.mean("Multilingual", "mean_rank_de") == 3.0
+    with pytest.raises(ResultsError, match="a/b@r1 has two different results of XQuADRMultilingual de"):
+        summarise([*one_subset("r1", 3.0), *one_subset("r1", 5.0)])
+
+
+def test_revisions_that_begin_alike():
+    """The labels are as long as they must be."""
+    both = summarise([*one_subset("refs-pr-1", 3.0), *one_subset("refs-pr-2", 5.0)])
+    assert [one.label for one in both] == ["a/b@refs-pr-1", "a/b@refs-pr-2"]
+
+
+def test_averages_over_other_subsets_are_not_compared():
+    """Neither model is the best where one was run on half of the subsets, or trained on other languages."""
+
+    def model(name, **values):
+        return ModelSummary(
+            name, "r", "XQuADR", {"Monolingual": {key: {"map": value} for key, value in values.items()}}
+        )
+
+    half, whole = model("a/half", en=0.9), model("b/whole", de=0.1, en=0.95)
+    (section,) = sections([half, whole], trained_on={"a/half": ("de",), "b/whole": ("en",)})
+    assert {cell.mark for row in section.summary.rows for cell in row} == {""}
+    other = model("c/other", de=0.5, en=0.5)
+    (section,) = sections([whole, other], trained_on={"b/whole": ("en",), "c/other": ("de",)})
+    assert [row[1].mark for row in section.summary.rows] == ["best", "second"]
+    assert {cell.mark for row in section.seen.rows for cell in row} == {""}
+    (section,) = sections([whole, other], trained_on={"b/whole": ("en",), "c/other": ("en",)})
+    assert {cell.mark for row in section.seen.rows for cell in row} == {"", "best", "second"}
+
+
+def test_seen_table_has_a_cell_for_every_model():
+    """Also where a model was not run in a setting; settings in the order of the paper."""
+    only = ModelSummary("a/A", "r", "C", {"Monolingual": {"de": {"map": 0.1}, "el": {"map": 0.1}}})
+    every = {"Monolingual": {"de": {"map": 0.9}, "el": {"map": 0.8}}, "Multilingual": {"de": {"map": 0.7}}}
+    (section,) = sections([only, ModelSummary("b/B", "r", "C", every)], trained_on={"a/A": ("de",), "b/B": ("de",)})
+    texts = [[cell.text for cell in row] for row in section.seen.rows]
+    assert section.seen.headings[-2:] == ("a/A", "b/B")
+    assert texts == [
+        ["Monolingual", "seen", "seen", "1", "0.1000", "0.9000"],
+        ["Monolingual", "unseen", "unseen", "1", "0.1000", "0.8000"],
+        ["Multilingual", "seen", "all", "1", "-", "0.7000"],
+    ]
+
+
+def test_lower_bounds_are_marked():
+    """Of a model with lists that lack right answers; not its recall, which is exact."""
+    scores = {"map": 0.5, "recall_at_1": 0.25, "not_retrieved": 0.4}
+    one = ModelSummary("a/b", "r", "XQuADR", {"Monolingual": {"de": scores}})
+    (section,) = sections([one])
+    row = dict(zip(section.summary.headings, section.summary.rows[0], strict=True))
+    assert (row["Mo. mAP"].text, row["Mo. R@1"].text) == ("≥0.5000", "0.2500")
+    assert section.languages[0].rows[0][1].text == "≥0.5000"
+    assert "≥ marks a lower bound" in Page(html([one])).of("p")[0]["text"]
+
+
+def test_every_score_says_what_it_is(page):
+    """Names of scores carry their meaning, in all tables."""
+    assert {score for score, _, _ in BIAS} | {column.score for column in (*PARALLEL, *JUDGED)} == set(MEANINGS)
+    explained = {one["text"] for one in page.of("abbr") if one.get("title") in MEANINGS.values()}
+    assert {"Mo. mAP", "Mul. R@10", "Rank distance", "query_language_share_excess_at_10"} <= explained
 
 
 def test_trained_languages(summaries):
@@ -185,8 +272,9 @@ def test_trained_languages(summaries):
     assert trained_languages(both, ["c/d=el", "de"]) == {"a/b": ("de",), "c/d": ("el",)}
     with pytest.raises(ResultsError, match="no result of a model 'x/y'"):
         trained_languages(both, ["x/y=de"])
-    with pytest.raises(ResultsError, match="none of these is a query language of the results; those are de, el"):
-        trained_languages(both, ["german"])
+    with pytest.raises(ResultsError, match="unknown language 'EL'; did you mean 'el'"):
+        trained_languages(both, ["de,EL"])
+    assert trained_languages(both, ["ja"]) == {"a/b": ("ja",), "c/d": ("ja",)}  # none of the results, but a language
 
 
 def test_command(runs, tmp_path):
@@ -201,6 +289,30 @@ def test_command(runs, tmp_path):
     assert "Query languages" not in run.output
     run = CliRunner().invoke(app, ["report", str(runs), "--train-languages", "de"])
     assert "for the HTML page" in str(run.exception)
+    run = CliRunner().invoke(app, ["report", str(runs), "--no-tests", "--output", str(page / "below.html")])
+    assert isinstance(run.exception, ResultsError)
+    assert "cannot be written" in str(run.exception)
+
+
+def test_a_problem_with_the_tests_does_not_cost_the_page(runs, tmp_path):
+    """Two copies of one model's tables: the page says why nothing was tested, and so does the terminal."""
+    for name in ("one", "two"):
+        shutil.copytree(runs / "predictions", tmp_path / name)
+    results = tmp_path / "results"
+    shutil.copytree(runs, results, ignore=shutil.ignore_patterns("predictions"))
+    where = [str(results), "--predictions", str(tmp_path / "one" / "mteb-hybrid__char-ngram")]
+    broken = ["--predictions", str(tmp_path / "one"), "--predictions", str(tmp_path / "two")]
+    run = CliRunner().invoke(app, ["report", *where, "--format", "html"])
+    assert run.exit_code == 0, run.output
+    run = CliRunner().invoke(app, ["report", str(results), *broken, "--format", "csv"])
+    assert isinstance(run.exception, RankTableError)
+    mono = tmp_path / "two"
+    for path in mono.rglob("*Multilingual"):
+        shutil.rmtree(path)
+    run = CliRunner().invoke(app, ["report", str(results), *broken, "--output", str(tmp_path / "page.html")])
+    assert run.exit_code == 0, run.output
+    assert "Differences could not be tested" in run.stderr
+    assert "has two tables of" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_without_jinja(summaries, monkeypatch):

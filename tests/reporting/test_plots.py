@@ -42,7 +42,7 @@ def test_heat_map_draws_the_matrix():
 def test_bars_are_as_long_as_their_values():
     """A bar for each model and language, the pool marked beside them."""
     columns = {"a": {"de": 0.5, "en": 0.25}, "b": {"de": 0.1, "en": 0.2}}
-    (axes,) = language_bars(columns, LABELS, "share", {"de": 0.3, "en": 0.7}).axes
+    (axes,) = language_bars(columns, LABELS, "share", {"a": 0, "b": 1}, {"de": 0.3, "en": 0.7}).axes
     assert [bar.get_width() for bar in axes.patches] == [0.5, 0.25, 0.1, 0.2]
     tops = [bar.get_y() for bar in axes.patches]
     assert tops[0] < tops[2] < tops[1] < tops[3]  # both models of German above those of English, the axis points down
@@ -54,11 +54,46 @@ def test_bars_are_as_long_as_their_values():
 def test_distribution_counts_query_languages_alike():
     """The curve at x is the mean over query languages of their queries' share with at most x."""
     distances = {"a": {"de": np.array([1, 3, 3, 9]), "en": np.array([9])}}
-    (axes,) = distribution(distances).axes
+    figure = distribution(distances, {"a": 0})
+    (axes,) = figure.axes
     (line,) = axes.lines
     x, y = line.get_data()
     for value, share in ((1, 1 / 8), (3, 3 / 8), (9, 1.0)):
         assert y[np.flatnonzero(x <= value)[-1]] == pytest.approx(share)
+    with mpl.rc_context({"text.parse_math": False}):  # as figures are drawn
+        FigureCanvasAgg(figure).draw()
+    assert [text.get_text() for text in axes.get_xticklabels()][:3] == ["0", "1", "10"]
+
+
+def test_a_model_has_one_colour_and_many_models_have_many():
+    """By its place among all models, whichever of them a figure shows; the seventh looks like no other."""
+    place = {f"m{number}": number for number in range(14)}
+    (axes,) = language_bars({model: {"de": 0.5} for model in place}, LABELS, "share", place).axes
+    looks = [(bar.get_facecolor(), bar.get_hatch()) for bar in axes.patches]
+    assert len(set(looks)) == 14
+    (alone,) = language_bars({"m8": {"de": 0.5}}, LABELS, "share", place).axes
+    assert (alone.patches[0].get_facecolor(), alone.patches[0].get_hatch()) == looks[8]
+    (axes,) = distribution({model: {"de": np.array([1])} for model in place}, place).axes
+    assert len({(line.get_color(), line.get_linestyle(), str(line._dash_pattern)) for line in axes.lines}) == 14
+
+
+def test_figures_of_models_with_like_names(tmp_path):
+    """No file is written twice, whatever the names; long ones are cut."""
+    crossed = {"CrossLingual": {"de-en": {"map": 0.5}}}
+    names = ("a/b", "a_b", "模型", "型号", "long/" + "x" * 300)
+    paths = draw_all([ModelSummary(name, "r", "C", crossed) for name in names], tmp_path, "svg")
+    assert [path.name for path in paths] == [
+        *(f"C.languages.model-{number}.svg" for number in (1, 2, 3, 4)), f"C.languages.long_{'x' * 75}.svg",
+    ]  # fmt: skip
+    assert all(path.is_file() for path in paths)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    """Is said, with the path."""
+    (tmp_path / "file").write_text("")
+    one = ModelSummary("a/b", "r", "C", {"CrossLingual": {"de-en": {"map": 0.5}}})
+    with pytest.raises(ResultsError, match=r"file.*cannot be written"):
+        draw_all([one], tmp_path / "file" / "figures", "svg")
 
 
 @pytest.mark.parametrize("form", FORMATS)

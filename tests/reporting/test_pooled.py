@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mteb_hybrid.collections import miniqa_r
-from mteb_hybrid.errors import ResultsError
-from mteb_hybrid.rank_table import RankTable, find_tables
-from mteb_hybrid.reporting import read_pooled
-from mteb_hybrid.reporting.pooled import PooledQueries
+from mteb_hybrid.errors import RankTableError, ResultsError
+from mteb_hybrid.rank_table import SCHEMA, RankTable, TableInfo, find_tables
+from mteb_hybrid.reporting import read_pooled, read_results, summarise
+from mteb_hybrid.reporting.pooled import PooledQueries, pooled_queries
 
 LANGUAGES = miniqa_r().languages
 
@@ -32,10 +35,10 @@ def queries(runs):
 
 
 def test_rank_distances_are_those_of_the_tables(queries, rows):
-    """Last relevant rank less first, query by query; every query language is there."""
-    assert set(queries.rank_distance) == set(LANGUAGES)
-    for language, values in queries.rank_distance.items():
-        assert values.tolist() == [max(row["rank"]) - min(row["rank"]) for row in rows[language]]
+    """Last relevant rank less first less what a perfect ranking has, query by query; every query language is there."""
+    assert set(queries.excess_distance) == set(LANGUAGES)
+    for language, values in queries.excess_distance.items():
+        assert values.tolist() == [max(row["rank"]) - min(row["rank"]) - 10 for row in rows[language]]
 
 
 def test_shares_of_the_first_ten(queries, rows):
@@ -52,7 +55,15 @@ def test_shares_of_the_first_ten(queries, rows):
 def test_shares_of_intervals():
     """By hand: query languages count alike, however many queries they have; both ends of an interval as documented."""
     queries = PooledQueries(
-        "m", "r", "C", {"de": 50, "en": 50}, {"de": np.array([1, 2, 10, 11]), "en": np.array([99])}, {}
+        "m",
+        "r",
+        "C",
+        "1",
+        "test",
+        ("de", "en"),
+        {"de": 50, "en": 50},
+        {"de": np.array([1, 2, 10, 11]), "en": np.array([99])},
+        {},
     )
     assert queries.distances_within([-1, 1, 10, 100]) == pytest.approx(
         [(1 / 4 + 0) / 2, (2 / 4 + 0) / 2, (1 / 4 + 1) / 2]
@@ -60,12 +71,8 @@ def test_shares_of_intervals():
     assert queries.top_share() == {}
 
 
-def test_lists_that_are_short_or_empty(tmp_path, runs, monkeypatch):
+def test_lists_that_are_short_or_empty(runs):
     """A list of three passages is divided by three; a query for which nothing was retrieved is left out."""
-    import pyarrow as pa
-
-    from mteb_hybrid.reporting import pooled
-
     path = next((runs / "predictions").glob("mteb-hybrid__char-ngram/*/MiniQARMultilingual/test.de.parquet"))
     table = RankTable.read(path)
     rows = table.rows.to_pylist()
@@ -73,7 +80,7 @@ def test_lists_that_are_short_or_empty(tmp_path, runs, monkeypatch):
     for row in rows[1:]:
         row["top_language"] = []
     short = RankTable(table.info, pa.Table.from_pylist(rows, schema=table.rows.schema))
-    found = pooled.pooled_queries([short])
+    found = pooled_queries([short])
     assert found.top["de"]["de"] == pytest.approx(2 / 3)
     assert sum(found.top["de"].values()) == pytest.approx(1)
 
@@ -94,7 +101,33 @@ def test_some_of_the_query_languages(runs, tmp_path):
         shutil.copy(source / f"test.{language}.parquet", tmp_path)
     across, (queries,) = read_pooled([tmp_path])
     assert across == []
-    assert set(queries.rank_distance) == set(queries.top) == {"de", "en"}
+    assert set(queries.excess_distance) == set(queries.top) == set(queries.subsets) == {"de", "en"}
+
+
+def test_tables_of_some_subsets_or_of_other_data_are_not_shown_with_results(runs, summaries, caplog):
+    """A warning says so; scores that need all query languages are left out with them."""
+    across, queries = read_pooled([runs])
+    scores = [one for one in read_results(runs) if one.model == "mteb-hybrid/char-ngram"]
+    (one,) = summarise(scores, across, queries)
+    assert one.queries is not None
+    assert one.across is not None
+    other = [dataclasses.replace(row, data="of another day") for row in scores]
+    (one,) = summarise(other, across, queries)
+    assert (one.queries, one.across) == (None, None)
+    assert "rank tables of other data than the results" in caplog.text
+    part = [dataclasses.replace(found, subsets=("de", "en")) for found in queries]
+    (one,) = summarise(scores, across, part)
+    assert one.queries is None
+    assert "rank tables of 2 of 11 pooled subsets" in caplog.text
+
+
+def test_perfect_rankings_are_perfect_with_several_answers_in_a_language():
+    """Two answers in each of two languages, the first four of the list: nothing beyond a perfect ranking."""
+    info = TableInfo("m", "1", "OwnMultilingual", "test", "de", "de", {"de": 9, "en": 9}, True, "1", "cosine")
+    row = {"query_id": "q", "relevant_id": list("abcd"), "relevant_language": ["de", "en"] * 2, "top_id": []}
+    row |= {"relevant_grade": [1.0] * 4, "rank": [1, 2, 3, 4], "top_language": [], "top_score": []}
+    table = RankTable(info, pa.Table.from_pylist([row], schema=SCHEMA))
+    assert pooled_queries([table]).excess_distance["de"].tolist() == [0]
 
 
 def test_folders_that_hold_each_other(runs):
@@ -104,3 +137,13 @@ def test_folders_that_hold_each_other(runs):
     assert find_tables([runs, runs / "predictions", runs]) == once
     with pytest.raises(ResultsError, match="gone is not a folder"):
         find_tables([runs / "gone"])
+
+
+def test_other_parquet_files_are_no_rank_tables(tmp_path):
+    """They may lie beside results; one that is damaged might be a table, and is not passed over in silence."""
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "corpus.parquet")
+    assert find_tables([tmp_path]) == []
+    (tmp_path / "test.de.parquet").write_bytes(b"PAR1 and no more")
+    assert find_tables([tmp_path]) == [tmp_path / "test.de.parquet"]
+    with pytest.raises(RankTableError, match=r"test\.de\.parquet cannot be read"):
+        read_pooled([tmp_path])

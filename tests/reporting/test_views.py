@@ -7,7 +7,7 @@ import pytest
 
 from mteb_hybrid.reporting import ModelSummary
 from mteb_hybrid.reporting.pooled import PooledQueries
-from mteb_hybrid.reporting.views import distance_edges, language_matrix, mean_ranks, seen_scores
+from mteb_hybrid.reporting.views import CollectionView, distance_edges, language_matrix, mean_ranks, seen_scores
 
 
 def summary(**settings) -> ModelSummary:
@@ -47,13 +47,35 @@ def test_seen_scores():
 
     def found(setting):
         groups = seen_scores(one, ["de", "en", "fr"], setting, "map")
-        return {sides: (group.subsets, pytest.approx(group.value)) for sides, group in groups.items()}
+        return {sides: (len(group.subsets), pytest.approx(group.value)) for sides, group in groups.items()}
 
     assert found("Monolingual") == {("seen", "seen"): (2, 0.7), ("unseen", "unseen"): (1, 0.2)}
     assert found("CrossLingual") == {
         ("seen", "seen"): (2, 0.6), ("seen", "unseen"): (1, 0.3), ("unseen", "seen"): (1, 0.1),
     }  # fmt: skip
     assert found("Multilingual") == {("seen", "all"): (1, 0.4), ("unseen", "all"): (1, 0.2)}
+
+
+def test_unseen_passages_of_seen_questions():
+    """Questions in one language only, passages in three."""
+    one = summary(CrossLingual={"en-de": {"map": 0.5}, "en-fr": {"map": 0.7}})
+    found = seen_scores(one, ["en", "de"], "CrossLingual", "map")
+    assert {sides: group.value for sides, group in found.items()} == {("seen", "seen"): 0.5, ("seen", "unseen"): 0.7}
+
+
+def test_view():
+    """Only models that have a figure's numbers are in it, every model has its place; one scale for all."""
+    first = summary(CrossLingual={"de-en": {"map": 0.5}, "en-th": {"map": 0.25}})
+    second = ModelSummary("c/d", "r", "XQuADR", {"Multilingual": {"de": {"map": 0.5, "mean_rank_tr": 2.0}}})
+    view = CollectionView.of([first, second])
+    assert view.models == ("a/b", "c/d")
+    assert list(view.matrices) == ["a/b"]
+    assert view.ranks == {"c/d": {"tr": 2.0}}
+    assert view.scale() == (0.25, 0.5)
+    assert view.languages() == ["de", "en", "th", "tr"]
+    assert (view.distances, view.lists, view.pool_share()) == ({}, {}, {})
+    perfect = CollectionView.of([summary(CrossLingual={"de-en": {"map": 1.0}, "en-de": {"map": 1.0}})])
+    assert perfect.scale() == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("trained_on", [(), ("de", "en"), ("ru",)])
@@ -66,7 +88,7 @@ def test_nothing_is_unseen_where_all_languages_are_on_one_side(trained_on):
 def test_distance_edges():
     """Every distance that there can be lies in exactly one interval, perfect ones in the first."""
     pool = {"de": 500, "en": 700, "th": 34}
-    model = PooledQueries("m", "r", "C", pool, {"de": np.array([2, 1233])}, {})
+    model = PooledQueries("m", "r", "C", "1", "test", ("de",), pool, {"de": np.array([0, 1231])}, {})
     edges = distance_edges([model])
-    assert edges == [-1, 2, 3, 10, 32, 100, 316, 1000, 1234]
+    assert edges == [-1, 0, 3, 10, 32, 100, 316, 1000, 1234]
     assert sum(model.distances_within(edges)) == pytest.approx(1)
