@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mteb_hybrid.errors import ResultsError
+
+if TYPE_CHECKING:
+    from mteb.abstasks.retrieval import AbsTaskRetrieval
 
 
 class Layout(StrEnum):
@@ -31,27 +34,43 @@ def export(
     ] = None,
 ) -> None:
     """Write a task in BEIR's layout, with judgments and runs for trec_eval, or as a data set of the hub."""
-    import mteb
-    from mteb.abstasks.retrieval import AbsTaskRetrieval
-
-    from mteb_hybrid.export import export_beir, export_hub, export_runs
+    from mteb_hybrid.export import export_beir, export_hub
+    from mteb_hybrid.export.trec import find_runs, write_runs
 
     if predictions and layout is Layout.HUB:
         raise ResultsError("a data set of the hub has no place for runs; write them with --layout beir")
+    found = _task(task, subset)
+    metadata = found.metadata
+    # before data is loaded or anything written
+    runs = find_runs(predictions, metadata.name, subset, metadata.dataset["revision"]) if predictions else {}
     try:
-        whole = mteb.get_task(task)
+        if layout is Layout.HUB:
+            written = [export_hub(found, output, subset)]
+        else:
+            written = [*export_beir(found, output, subset), *write_runs(runs, output)]
+    except OSError as error:
+        raise ResultsError(f"cannot write {error.filename or output}: {error.strerror or error}") from error
+    for path in written:
+        typer.echo(path)
+
+
+def _task(name: str, subsets: list[str] | None) -> AbsTaskRetrieval:
+    """A retrieval task of these subsets, or of all.
+
+    Raises:
+        ResultsError: MTEB knows no such task, it is none of retrieval, or has no such subset.
+    """
+    import mteb
+    from mteb.abstasks.retrieval import AbsTaskRetrieval
+
+    from mteb_hybrid.export.rows import check_subsets
+
+    try:
+        whole = mteb.get_task(name)
     except KeyError as error:
-        raise ResultsError(f"MTEB knows no task {task!r}: {error.args[0]}") from error
-    known = subset and set(subset) <= set(whole.hf_subsets)
-    found = mteb.get_task(task, hf_subsets=subset) if known else whole  # others are not loaded
-    if not isinstance(found, AbsTaskRetrieval):
-        raise ResultsError(f"{task} is no retrieval task")
-    if layout is Layout.HUB:
-        typer.echo(export_hub(found, output, subset))
-        return
-    for folder in export_beir(found, output, subset):
-        typer.echo(folder)
-    for run in (
-        export_runs(predictions, task, output, subset, found.metadata.dataset["revision"]) if predictions else ()
-    ):
-        typer.echo(run)
+        raise ResultsError(f"MTEB knows no task {name!r}: {error.args[0]}") from error
+    if not isinstance(whole, AbsTaskRetrieval):
+        raise ResultsError(f"{name} is no retrieval task")
+    if not subsets:
+        return whole
+    return whole.filter_languages(None, hf_subsets=check_subsets(whole, subsets))  # others are not loaded

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.export.card import dataset_card
+from mteb_hybrid.export.note import holds_files
 from mteb_hybrid.export.rows import judgments, load_subsets
 
 if TYPE_CHECKING:
@@ -42,18 +43,21 @@ def export_hub(task: AbsTaskRetrieval, folder: Path, subsets: Iterable[str] | No
 
     Args:
         task: Any retrieval task of MTEB; its data is loaded if it is not yet.
-        folder: New, or without files but hidden ones.
+        folder: New, or without files but hidden ones. An export that was interrupted leaves files, without a card.
         subsets: Which. Default: all that the task was filtered to.
 
     Returns:
         The folder.
 
     Raises:
-        ResultsError: The task has no such subset, something else than texts in it, or the folder holds files, which
-            would be uploaded too.
+        ResultsError: The task has no such subset, something else than texts in it, or cannot be loaded; the folder
+            holds files, which would be uploaded too.
     """
-    if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise ResultsError(f"{folder} holds files already, which would be uploaded too; name a new folder")
+    if holds_files(folder):
+        whence = "" if (folder / "README.md").exists() else ", as an export that was interrupted leaves them"
+        raise ResultsError(
+            f"{folder} holds files already{whence}, which would be uploaded too; name a new folder, or delete this one"
+        )
     chosen = load_subsets(task, subsets)
     files = _Files(folder)
     configs: list[dict[str, Any]] = []

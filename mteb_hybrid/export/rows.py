@@ -5,14 +5,30 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from mteb_hybrid.errors import ResultsError
+from mteb_hybrid.errors import MtebHybridError, ResultsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from mteb.abstasks import AbsTaskRetrieval
+    from mteb.abstasks import AbsTask, AbsTaskRetrieval
 
 _AT_ONCE = 10_000
+
+
+def check_subsets(task: AbsTask, subsets: Iterable[str] | None = None) -> list[str]:
+    """The subsets that are meant, each once. Default: all that the task was filtered to.
+
+    Raises:
+        ResultsError: The task has no such subset.
+    """
+    known = list(task.hf_subsets)
+    wanted = known if subsets is None else list(dict.fromkeys(subsets))
+    for subset in wanted:
+        if subset not in known:
+            close = difflib.get_close_matches(subset, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
+            raise ResultsError(f"{task.metadata.name} has no subset {subset!r}{hint}")
+    return wanted
 
 
 def load_subsets(task: AbsTaskRetrieval, subsets: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -26,17 +42,17 @@ def load_subsets(task: AbsTaskRetrieval, subsets: Iterable[str] | None = None) -
         Subset to split to MTEB's ``RetrievalSplitData``, in the order of ``subsets``.
 
     Raises:
-        ResultsError: The task has no such subset, or something else than texts in it.
+        ResultsError: The task has no such subset, something else than texts in it, or cannot be loaded.
+        MtebHybridError: One of our tasks cannot be loaded, and says why.
     """
-    known = list(task.hf_subsets)
-    wanted = known if subsets is None else list(dict.fromkeys(subsets))
-    for subset in wanted:
-        if subset not in known:
-            close = difflib.get_close_matches(subset, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
-            raise ResultsError(f"{task.metadata.name} has no subset {subset!r}{hint}")
-    task.load_data()
-    task.convert_v1_dataset_format_to_v2(num_proc=None)  # what tasks of MTEB's older form load
+    wanted = check_subsets(task, subsets)
+    try:
+        task.load_data()
+        task.convert_v1_dataset_format_to_v2(num_proc=None)  # what tasks of MTEB's older form load
+    except MtebHybridError:
+        raise
+    except Exception as error:  # whatever a task's own code, `datasets` or the network raises
+        raise ResultsError(f"MTEB could not load {task.metadata.name}: {type(error).__name__}: {error}") from error
     dataset: Any = task.dataset
     for subset in wanted:
         for data in dataset[subset].values():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +18,19 @@ from mteb_hybrid.export.rows import is_trec_id
 from mteb_hybrid.rank_table import find_tables, read_info
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from mteb_hybrid.rank_table import TableInfo
 
+logger = logging.getLogger(__name__)
+
 _AT_ONCE = 256  # queries
+_WHY_NO_LISTS = (
+    "by itself `mteb run` keeps each query's best passages only where languages are pooled (Multilingual tasks) and "
+    "for MIRACL; run again with MTEB_HYBRID_LIST_DEPTH=1000 and the same prediction folder to have 1,000 of them"
+)
 
 
 def export_runs(
@@ -50,8 +57,26 @@ def export_runs(
         The files, in the order of the tables.
 
     Raises:
-        ResultsError: There is no table of a subset, or two of one; a table has no lists, or is of other data; an id has
-            white space, which separates the fields of a line.
+        ResultsError: As `find_runs`, before anything is written; an id has white space, which separates the fields of a
+            line.
+        RankTableError: A table is damaged.
+    """
+    return write_runs(find_runs(predictions, task_name, subsets, dataset_revision), folder)
+
+
+def find_runs(
+    predictions: Iterable[Path],
+    task_name: str,
+    subsets: Iterable[str] | None = None,
+    dataset_revision: str | None = None,
+) -> dict[Path, Path]:
+    """The runs that `export_runs` with these arguments writes. Tables without lists give none, with a warning.
+
+    Returns:
+        The runs' files, relative to the folder of the task, and the tables that they are made of.
+
+    Raises:
+        ResultsError: There is no table of a subset, or two of one; a table is of other data; no table has lists.
         RankTableError: A table is damaged.
     """
     tables = [(path, read_info(path)) for path in find_tables(predictions) if path.parent.name == task_name]
@@ -62,7 +87,8 @@ def export_runs(
             f"there is no rank table of {' '.join([task_name, ', '.join(missing)]).strip()} in the prediction folders; "
             "make them with `mteb run --prediction-folder`"
         )
-    sources: dict[Path, Path] = {}
+    runs: dict[Path, Path] = {}
+    without: dict[Path, str] = {}
     for path, info in tables:
         if info.subset not in wanted:
             continue
@@ -70,13 +96,28 @@ def export_runs(
             raise ResultsError(
                 f"{path} is of the data {info.dataset_revision}, the task is of {dataset_revision}: run it again"
             )
-        target = folder / info.subset / "runs" / info.split / f"{_name(info)}.trec"
-        if target in sources:
-            raise ResultsError(f"{sources[target]} and {path} are two tables of one model and subset; name one folder")
-        sources[target] = path
-    for target, path in sources.items():
-        _write_run(path, target)
-    return list(sources)
+        run = Path(info.subset, "runs", info.split, f"{_name(info)}.trec")
+        if run in runs:
+            raise ResultsError(f"{runs[run]} and {path} are two tables of one model and subset; name one folder")
+        runs[run] = path
+        if not any(ids for _, ids, _ in _lists(path)):  # where there are lists, the first rows tell
+            without[run] = f"{info.variant} {info.revision}"
+    if len(without) == len(runs):
+        raise ResultsError(f"no rank table of {task_name} has lists of passages to make runs of: {_WHY_NO_LISTS}")
+    for model in dict.fromkeys(without.values()):
+        names = ", ".join(dict.fromkeys(run.parts[0] for run, one in without.items() if one == model))
+        logger.warning("no runs of %s on %s %s, whose tables have no lists: %s", model, task_name, names, _WHY_NO_LISTS)
+    return {run: path for run, path in runs.items() if run not in without}
+
+
+def write_runs(runs: Mapping[Path, Path], folder: Path) -> list[Path]:
+    """Write what `find_runs` has found below the folder of the task.
+
+    Raises:
+        ResultsError: An id has white space, which separates the fields of a line.
+        RankTableError: A table is damaged.
+    """
+    return [_write_run(path, folder / run) for run, path in runs.items()]
 
 
 def _name(info: TableInfo) -> str:
@@ -85,9 +126,8 @@ def _name(info: TableInfo) -> str:
     return "@".join(re.sub(r"[^\w.+=-]", "_", part) for part in parts if part)
 
 
-def _write_run(path: Path, target: Path) -> None:
+def _write_run(path: Path, target: Path) -> Path:
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        empty = True
         for query, ids, scores in _lists(path):
             odd = next((one for one in (query, *ids) if not is_trec_id(one)), None)
             if odd is not None:
@@ -97,12 +137,7 @@ def _write_run(path: Path, target: Path) -> None:
                 f"{query} Q0 {one} {rank} {score:.9g} {target.stem}\n"  # 9 digits are enough for any float32
                 for rank, (one, score) in enumerate(zip(ids, written, strict=True), start=1)
             )
-            empty = empty and not ids
-        if empty:
-            raise ResultsError(
-                f"{path} has no lists, which are kept of pooled subsets and of unjudged passages only; run again with "
-                "MTEB_HYBRID_LIST_DEPTH=1000 and the same prediction folder"
-            )
+    return target
 
 
 def _lists(path: Path) -> Iterator[tuple[str, list[str], list[float]]]:

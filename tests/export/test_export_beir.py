@@ -8,13 +8,15 @@ import json
 import mteb
 import pytest
 import pytrec_eval
+from datasets import Dataset
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from typer.testing import CliRunner
 
 from mteb_hybrid.cli import app
 from mteb_hybrid.collections import miniqa_r
-from mteb_hybrid.errors import ResultsError
-from mteb_hybrid.export import export_beir
+from mteb_hybrid.errors import CollectionError, ResultsError
+from mteb_hybrid.export import beir, export_beir
+from mteb_hybrid.export.rows import rows
 from mteb_hybrid.trainers import ParallelDataset
 
 
@@ -85,6 +87,153 @@ def odd_task(passage: str, **columns):
     return task
 
 
+def split_data(corpus: dict[str, str], queries: dict[str, str], judged, **more):
+    """A split as MTEB's loader gives it."""
+    return {
+        "corpus": Dataset.from_dict({"id": list(corpus), "title": [""] * len(corpus), "text": list(corpus.values())}),
+        "queries": Dataset.from_dict({"id": list(queries), "text": list(queries.values())}),
+        "relevant_docs": judged,
+        "top_ranked": None,
+        **more,
+    }
+
+
+def made_task(splits, *, name="Made", revision="1"):
+    """A loaded task of MTEB's own class with this data."""
+    update = {"eval_langs": ["eng-Latn"], "name": name, "dataset": {"path": "x/y", "revision": revision}}
+    metadata = mteb.get_task("MiniQARMonolingual").metadata.model_copy(update=update)
+    task = type("Made", (AbsTaskRetrieval,), {"metadata": metadata})()
+    task.dataset, task.data_loaded = {"default": splits}, True
+    return task
+
+
+CORPUS = {"d1": "one", "d2": "two"}
+DEV = split_data(CORPUS, {"q1": "1?", "q2": "2?"}, {"q1": {"d1": 1}, "q2": {"d2": 2}})
+TEST = split_data(CORPUS, {"q2": "2?", "q3": "3?"}, {"q2": {"d1": 1}, "q3": {"d2": 1}})
+SPLITS = {
+    "one corpus object": ({"dev": DEV, "test": TEST | {"corpus": DEV["corpus"]}}, [""]),
+    "equal corpora": ({"dev": DEV, "test": TEST}, [""]),
+    "other passages": ({"dev": DEV, "test": split_data({"d1": "one", "d2": "zwei"}, {"q3": "3?"}, {"q3": {"d2": 1}})},
+                       ["dev", "test"]),
+    "more passages": ({"dev": DEV, "test": split_data({**CORPUS, "d3": "three"}, {"q3": "3?"}, {"q3": {"d3": 1}})},
+                      ["dev", "test"]),
+    "an id with two texts": ({"dev": DEV, "test": split_data(CORPUS, {"q1": "eins?"}, {"q1": {"d2": 1}})},
+                             ["dev", "test"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SPLITS)
+def test_every_split_can_be_read(case, tmp_path):
+    """BEIR's loader gives back each split: together where corpora are equal and ids agree, else a folder for each."""
+    loader = pytest.importorskip("beir.datasets.data_loader", reason="beir is not installed")
+    splits, places = SPLITS[case]
+    folders = export_beir(made_task(splits), tmp_path)
+    assert folders == [tmp_path / "default" / place for place in places]
+    assert sorted(path.parent for path in tmp_path.rglob("corpus.jsonl")) == folders
+    for number, (split, expected) in enumerate(splits.items()):
+        folder = folders[number % len(folders)]
+        corpus, queries, judged = loader.GenericDataLoader(str(folder)).load(split=split)
+        assert {one: passage["text"] for one, passage in corpus.items()} == dict(
+            zip(expected["corpus"]["id"], expected["corpus"]["text"], strict=True)
+        )
+        assert queries == dict(zip(expected["queries"]["id"], expected["queries"]["text"], strict=True))
+        assert judged == expected["relevant_docs"]
+        ids = [query["_id"] for query in lines(folder / "queries.jsonl")]
+        assert len(ids) == len(set(ids))
+
+
+def test_a_single_split_is_streamed(tmp_path, monkeypatch):
+    """Of one split, corpus and queries are read once, for their files."""
+    read = []
+    monkeypatch.setattr(beir, "rows", lambda dataset: read.append(dataset.column_names) or rows(dataset))
+    export_beir(made_task({"dev": DEV}), tmp_path)
+    assert read == [["id", "title", "text"], ["id", "text"]]
+
+
+def test_the_same_export_again(tmp_path):
+    """Files are replaced, also damaged and missing ones, and runs stay."""
+    task = made_task({"dev": DEV, "test": TEST})
+    (folder,) = export_beir(task, tmp_path)
+    content = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (folder / "corpus.jsonl").write_text("damaged", encoding="utf-8")
+    (folder / "qrels" / "dev.tsv").unlink()
+    run = folder / "runs" / "dev" / "model@1.trec"
+    run.parent.mkdir(parents=True)
+    run.write_text("q1 Q0 d1 1 1 model@1\n", encoding="utf-8")
+    assert export_beir(task, tmp_path) == [folder]
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path != run} == content
+    assert run.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "Other"}, "holds files of Made default, data 1, dev, test, not of Other default, data 1, dev, test"),
+        ({"revision": "2"}, "holds files of Made default, data 1, dev, test, not of Made default, data 2, dev, test"),
+        (
+            {"splits": {"test": TEST}},
+            "holds files of Made default, data 1, dev, test, not of Made default, data 1, test",
+        ),
+    ],
+)
+def test_files_of_something_else_are_left_alone(change, message, tmp_path):
+    """Another task, revision of the data, or choice of splits: refused, and no file changes."""
+    original = {"splits": {"dev": DEV, "test": TEST}}
+    export_beir(made_task(**original), tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ResultsError, match=message):
+        export_beir(made_task(**(original | change)), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("note", [None, "{", "[]", '{"task": "Made"}'])
+def test_files_that_nothing_explains_are_left_alone(note, tmp_path):
+    """A folder with files and without a note, or a damaged one, is refused before any subset is written."""
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "notes.txt").touch()
+    if note is not None:
+        (tmp_path / "en" / "task.json").write_text(note, encoding="utf-8")
+    with pytest.raises(ResultsError, match=r"en holds files that no task\.json explains"):
+        export_beir(mteb.get_task("MiniQARMonolingual", hf_subsets=["de", "en"]), tmp_path)
+    assert not (tmp_path / "de").exists()
+
+
+def test_an_interrupted_export_can_be_repeated(tmp_path, monkeypatch):
+    """The note is written first, so that the files that are there are known to be the task's."""
+    task = made_task({"dev": DEV})
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(beir, "_write_judgments", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            export_beir(task, tmp_path)
+    (folder,) = export_beir(task, tmp_path)
+    assert (folder / "qrels" / "dev.tsv").exists()
+
+
+def test_what_the_layout_has_no_place_for(tmp_path, caplog):
+    """Instructions and candidates are left out with one warning, which names the layout that has them."""
+    queries = DEV["queries"].add_column("instruction", ["find", "seek"])
+    task = made_task({"dev": DEV | {"queries": queries, "top_ranked": {"q1": ["d1"]}}})
+    export_beir(task, tmp_path)
+    assert caplog.messages == [
+        "BEIR's layout has no place for instruction, top_ranked of Made, which --layout hub keeps"
+    ]
+    caplog.clear()
+    export_beir(mteb.get_task("MiniQARMultilingual", hf_subsets=["de", "en"]), tmp_path)
+    assert not caplog.messages
+
+
+def test_conversations_are_refused(tmp_path):
+    """A query that is a list of turns is no text; nothing is written."""
+    turns = Dataset.from_dict({"id": ["q1"], "text": [[{"role": "user", "content": "hello"}]]})
+    with pytest.raises(ResultsError, match="Made default is no retrieval of texts by texts: see the queries"):
+        export_beir(made_task({"dev": DEV | {"queries": turns}}), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("passage", ["plain", "two words", '"quoted', "tab\there"])
 def test_odd_ids_and_tasks_of_the_older_form(passage, tmp_path, caplog):
     """BEIR's dialect of CSV holds any id; trec_eval's file is left out where an id has white space, with the reason."""
@@ -125,3 +274,31 @@ def test_command(tmp_path):
         assert isinstance(run.exception, ResultsError)
         assert message in str(run.exception)
         assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("layout", ["beir", "hub"])
+def test_everyday_trouble_is_one_line(layout, tmp_path, monkeypatch):
+    """No network, a file where a folder should be, an output that cannot be made; our own errors stay as they are."""
+    (tmp_path / "file").touch()
+    arguments = ["export", "MiniQARMonolingual", "--subset", "de", "--layout", layout, "--output"]
+
+    def failure(output):
+        run = CliRunner().invoke(app, [*arguments, str(output)])
+        assert run.exit_code
+        return run.exception
+
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        error = failure(output)
+        assert isinstance(error, ResultsError)
+        assert f"cannot write {tmp_path / 'file'}" in str(error)
+    for raised, expected in (
+        (ConnectionError("no route\nto the hub"), "MTEB could not load MiniQARMonolingual: ConnectionError: no route"),
+        (CollectionError("line 3 is blank"), "line 3 is blank"),
+    ):
+        with monkeypatch.context() as patched:
+            task = type(mteb.get_task("MiniQARMonolingual"))
+            patched.setattr(task, "load_data", lambda *_, raised=raised, **__: (_ for _ in ()).throw(raised))
+            error = failure(tmp_path / "out")
+        assert isinstance(error, ResultsError if isinstance(raised, OSError) else CollectionError)
+        assert str(error).startswith(expected)
+        assert not (tmp_path / "out").exists()

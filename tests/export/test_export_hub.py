@@ -228,9 +228,28 @@ def test_a_folder_with_files_is_left_alone(tmp_path):
     (tmp_path / ".git").mkdir()
     export_hub(task, tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ResultsError, match="holds files already"):
+    with pytest.raises(ResultsError, match="holds files already, which would"):
         export_hub(task, tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_export_stopped_before_its_first_file_can_be_repeated(tmp_path):
+    """Folders without files, as an interrupt leaves them, are no files."""
+    task = mteb.get_task("MiniQARMonolingual", hf_subsets=["de"])
+    (tmp_path / "hub" / "de-corpus").mkdir(parents=True)
+    export_hub(task, tmp_path / "hub")
+    assert len(loaded(tmp_path / "hub", "de")["corpus"]) == 144
+
+
+@pytest.mark.parametrize("left", ["de-corpus/test-00000-of-00001.parquet", "de-corpus/.test.parquet.x.tmp"])
+def test_an_export_stopped_later_is_explained(left, tmp_path):
+    """Files without a card are of an interrupted export, maybe of another task: they are to be deleted."""
+    task = mteb.get_task("MiniQARMonolingual", hf_subsets=["de"])
+    (tmp_path / "de-corpus").mkdir()
+    (tmp_path / left).touch()
+    with pytest.raises(ResultsError, match=r"as an export that was interrupted leaves them.* or delete this one"):
+        export_hub(task, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / left]
 
 
 def test_an_export_that_fails_has_no_card(tmp_path, monkeypatch):

@@ -184,7 +184,22 @@ def test_no_lists_says_what_to_do(tmp_path):
         mteb.evaluate(CountingEncoder(), task, cache=None, prediction_folder=tmp_path / "p", co2_tracker=False)
     with pytest.raises(ResultsError, match="MTEB_HYBRID_LIST_DEPTH=1000 and the same prediction folder"):
         export_runs([tmp_path / "p"], "MiniQARMonolingual", tmp_path / "out")
-    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_without_lists_do_not_stop_the_others(tmp_path, caplog):
+    """Runs are written of the models that have lists; for the others a warning names model, subsets and what to do."""
+    lists, bare = {"empty": [], "q": [("a", 1.0)]}, {"q": [], "r": []}
+    write_lists(tmp_path / "p", lists)
+    write_lists(tmp_path / "p", lists, model="other/full")
+    for subset in ("de", "en"):
+        write_lists(tmp_path / "p", bare, model="other/bare", subset=subset)
+    written = export_runs([tmp_path / "p"], "Task", tmp_path / "out")
+    assert [path.name for path in written] == ["maker__model@abc.trec", "other__full@abc.trec"]
+    assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == written
+    (warning,) = caplog.messages
+    assert "other/bare abc on Task de, en" in warning
+    assert "MTEB_HYBRID_LIST_DEPTH=1000 and the same prediction folder" in warning
 
 
 def test_what_cannot_be_exported_is_said(tmp_path):
@@ -254,5 +269,29 @@ def test_command(run, tmp_path):
     assert done.exit_code == 0, done.output
     assert done.output.split() == [str(tmp_path / "th"), str(tmp_path / "th/runs/test/test__encoder@1.trec")]
     assert sorted(path.name for path in (tmp_path / "th").iterdir()) == [
-        "corpus.jsonl", "qrels", "queries.jsonl", "runs",
+        "corpus.jsonl", "qrels", "queries.jsonl", "runs", "task.json",
     ]  # fmt: skip
+
+
+def test_predictions_are_looked_at_first(tmp_path, monkeypatch):
+    """No folder, no tables, tables without lists or of other data: said before data is loaded or a file written."""
+    name = "MiniQARMonolingual"
+    revision = mteb.get_task(name).metadata.dataset["revision"]
+    monkeypatch.setattr(type(mteb.get_task(name)), "load_data", lambda *_, **__: pytest.fail("data was loaded"))
+    (tmp_path / "empty").mkdir()
+    lists = {"q": [("a", 1.0)]}
+    write_lists(tmp_path / "bare", {"q": []}, task=name, subset="de", dataset_revision=revision)
+    write_lists(tmp_path / "old", lists, task=name, subset="de", dataset_revision="of old")
+    write_lists(tmp_path / "other", lists, task=name, subset="en", dataset_revision=revision)
+    for folder, message in (
+        ("none", "is not a folder"),
+        ("empty", "there is no rank table of MiniQARMonolingual de"),
+        ("other", "there is no rank table of MiniQARMonolingual de"),
+        ("bare", "no rank table of MiniQARMonolingual has lists"),
+        ("old", "is of the data of old"),
+    ):
+        arguments = ["export", name, "--output", str(tmp_path / "out"), "--subset", "de", "--predictions"]
+        done = CliRunner().invoke(app, [*arguments, str(tmp_path / folder)])
+        assert isinstance(done.exception, ResultsError), folder
+        assert message in str(done.exception)
+        assert not (tmp_path / "out").exists()
