@@ -138,16 +138,16 @@ def _registered() -> tuple[list[str], str | None]:
             known = _mteb.registered_tasks()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what this command is to show
             return [], f"{type(error).__name__}: {error}"
-    trouble = [str(warning.message) for warning in caught if "mteb-hybrid" in str(warning.message)]
+    trouble = [str(warning.message) for warning in caught if str(warning.message).startswith("mteb-hybrid could not")]
     names = [name for name, cls in known.items() if cls.__module__.startswith("mteb_hybrid.")]
     return names, trouble[0] if trouble else None
 
 
 def _cards() -> list[tuple[Path, str]]:
-    """Cards of users' own collections, and the tasks that they made or what is wrong with them."""
+    """Cards of users' own collections, with what is wrong, or the tasks and, in further lines, what these hold."""
     cards = sys.modules.get("mteb_hybrid.tasks.cards")  # not there where registration failed
     states = cards.card_states() if cards is not None else ()
-    return [(state.path, state.problem or ", ".join(state.tasks)) for state in states]
+    return [(state.path, state.problem or "\n  ".join([", ".join(state.tasks), *state.summary])) for state in states]
 
 
 def _version(package: str) -> str:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.language_names import english_name, own_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,9 +108,11 @@ def check_language(language: str, scripts: Mapping[str, str]) -> None:
         raise CollectionError(f"{language!r} cannot name a subset: use letters, digits and _, as in 'de'")
     known = {**LANGUAGE_SCRIPTS, **FURTHER_SCRIPTS, **scripts}
     if language not in known:
-        head = re.split("[-_]", language.lower())[0]  # Deu, de_DE and deu_Latn are German
-        meant = [code for code, script in known.items() if head in (code, script.partition("-")[0])]
+        head = language.lower().partition("_")[0]  # DE, Deu, de_DE, deu_Latn, German and Deutsch are German
+        for code, script in known.items():
+            if head in (code.lower(), script.partition("-")[0], english_name(code).lower(), own_name(code).lower()):
+                raise CollectionError(f"unknown language {language!r}: did you mean {code!r}?")
         raise CollectionError(
-            f"unknown language {language!r}{f' (did you mean {meant[0]!r}?)' if meant else ''}: name its code in MTEB, "
-            f"ISO 639-3 and script, as in scripts = {{{language!r}: 'por-Latn'}}"
+            f"unknown language {language!r}: say MTEB's code of it, ISO 639-3 and script (mlt-Latn is Maltese). In a "
+            f'card, below a line [scripts]: {language} = "xxx-Xxxx"; in Python: scripts={{"{language}": "xxx-Xxxx"}}'
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from mteb.abstasks.task_metadata import TaskMetadata
@@ -11,8 +14,8 @@ from mteb.languages import check_language_code
 from pydantic import ValidationError
 
 from mteb_hybrid import _mteb
-from mteb_hybrid.collections.beir import BeirSource
-from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.collections.beir import BeirSource, Survey
+from mteb_hybrid.errors import CollectionError, RegistrationError
 from mteb_hybrid.tasks.parallel import AbsTaskParallelRetrieval
 from mteb_hybrid.tasks.settings import Setting, Subset, collection_subsets, subset_langs
 
@@ -38,10 +41,12 @@ class AbsTaskBeirRetrieval(AbsTaskParallelRetrieval):
 
     Attributes:
         source: Where the collection lies.
+        surveyed: What was found there when the class was made.
         planned: The subsets that it had when the class was made.
     """
 
     source: ClassVar[BeirSource]
+    surveyed: ClassVar[Survey]
     planned: ClassVar[dict[str, Subset]]
 
     def refresh(self) -> None:
@@ -114,7 +119,8 @@ def from_beir(
     relevant for a question is relevant for its translations; where judgments differ, the highest grade counts.
 
     A setting without a subset is left out, and the pooled one where there is one language to search. All files are read
-    once for each state of theirs, then looked at; texts are held while a task is loaded.
+    once for each state of theirs, then looked at; texts are held while a task is loaded. What can be read but is hardly
+    meant, such as questions that no two languages share, is a `RuntimeWarning`.
 
     Args:
         name: What the names of the tasks begin with, such as ``Handbook``.
@@ -143,7 +149,10 @@ def from_beir(
     for language, code in scripts.items():
         _check_script(language, code)
     source = BeirSource.of(name, folders, split=split, languages=languages, scripts=scripts, revision=revision)
-    collection = source.collection()
+    survey = source.survey()
+    collection = source.collection(survey)
+    for note in survey.notes:
+        warnings.warn(f"{name}: {note}", RuntimeWarning, stacklevel=2)
     default = f"Retrieval in {name}, a collection of a user's own."
     classes = []
     for setting in Setting:
@@ -166,9 +175,8 @@ def from_beir(
                 bibtex_citation=citation,
             )
         except ValidationError as error:
-            wrong = error.errors(include_url=False)[0]
-            raise CollectionError(f"{name}: {wrong['loc'][0]}: {wrong['msg']}, got {wrong['input']!r}") from error
-        classes.append(_make(metadata, source, setting, planned))
+            raise CollectionError(f"{name}: {_wrong(error)}") from error
+        classes.append(_make(metadata, source, survey, setting, planned))
     if register:
         known = _mteb.registered_tasks()
         classes = [_same(known.get(cls.metadata.name), cls) for cls in classes]
@@ -179,13 +187,14 @@ def from_beir(
 
 
 def _make(
-    metadata: TaskMetadata, source: BeirSource, setting: Setting, planned: dict[str, Subset]
+    metadata: TaskMetadata, source: BeirSource, survey: Survey, setting: Setting, planned: dict[str, Subset]
 ) -> type[AbsTaskBeirRetrieval]:
     content = {
         "__doc__": metadata.description,
         "__module__": __name__,
         "metadata": metadata,
         "source": source,
+        "surveyed": survey,
         "setting": setting,
         "planned": planned,
         "collection": staticmethod(source.collection),
@@ -194,9 +203,34 @@ def _make(
 
 
 def _same(known: Any, made: type[AbsTaskBeirRetrieval]) -> type[AbsTaskBeirRetrieval]:
-    """The registered class of a name if it is of the same collection, else the new one."""
-    ours = isinstance(known, type) and issubclass(known, AbsTaskBeirRetrieval)
-    return known if ours and (known.source, known.planned) == (made.source, made.planned) else made
+    """The registered class of a name if it is of the same collection; the new one if there is none of ours.
+
+    Raises:
+        RegistrationError: It is of another collection of the user's.
+    """
+    if not (isinstance(known, type) and issubclass(known, AbsTaskBeirRetrieval)):
+        return made
+    if (known.source, known.planned) == (made.source, made.planned):
+        return known
+    folders = known.source.folders
+    where = folders if isinstance(folders, Path) else ", ".join(str(folder) for _, folder in folders)
+    cure = "its languages have changed, start Python anew" if known.source == made.source else "name one otherwise"
+    raise RegistrationError(
+        f"a task {made.metadata.name} exists already, of the collection in {where}. Two tasks of one name would share "
+        f"their cached results: {cure}"
+    )
+
+
+def _wrong(error: ValidationError) -> str:
+    """Which of the user's arguments MTEB refuses, and why."""
+    wrong = error.errors(include_url=False)[0]
+    key, given = wrong["loc"][0], wrong["input"]
+    if key == "license" and wrong["type"] == "literal_error":
+        known = re.findall("'([^']+)'", wrong["ctx"]["expected"])
+        close = difflib.get_close_matches(re.sub("[ _]+", "-", given.lower()), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "say it as MTEB does, 'cc-by-4.0' or 'mit', or as an address"
+        return f"license: unknown license {given!r}; {hint}"
+    return f"{key}: {wrong['msg']}, got {given!r}"
 
 
 def _check_name(name: str) -> None:

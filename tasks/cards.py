@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mteb_hybrid.errors import CardError, MtebHybridError
+from mteb_hybrid.errors import CardError, MtebHybridError, RegistrationError
 from mteb_hybrid.tasks.beir import from_beir
+from mteb_hybrid.tasks.settings import Setting, subsets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pydantic_core import ErrorDetails
 
     from mteb_hybrid.tasks.beir import AbsTaskBeirRetrieval
 
 TASKS_VARIABLE = "MTEB_HYBRID_TASKS"
+
+_SHOWN = 10  # subsets that a summary names
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -108,11 +111,14 @@ class CardState:
     Attributes:
         path: Its file; or a folder of ``MTEB_HYBRID_TASKS`` with which something is wrong.
         tasks: Names of its tasks.
-        problem: What is wrong, in words that name the file; None if nothing is.
+        summary: What they hold, a line each: passages and questions of the languages, subsets that are left out, and
+            what is hardly meant.
+        problem: What is wrong, in words that follow the path; None if nothing is.
     """
 
     path: Path
     tasks: tuple[str, ...] = ()
+    summary: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -127,7 +133,7 @@ def register_cards() -> None:
     _states[:] = _registered()
     for state in _states:
         if state.problem is not None:
-            warnings.warn(f"{TASKS_VARIABLE}: left out: {state.problem}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"{TASKS_VARIABLE}: left out: {state.path}: {state.problem}", RuntimeWarning, stacklevel=2)
 
 
 def card_states() -> tuple[CardState, ...]:
@@ -136,23 +142,50 @@ def card_states() -> tuple[CardState, ...]:
 
 
 def _registered() -> Iterator[CardState]:
+    made: dict[str, Path] = {}  # by name, the card whose tasks are known
     for folder in filter(None, os.environ.get(TASKS_VARIABLE, "").split(os.pathsep)):
         place = Path(folder).expanduser()
         cards = sorted(place.glob("*.toml"))
         if not cards:
             found = "holds no card, *.toml" if place.is_dir() else "is no folder"
-            yield CardState(place, problem=f"{place} {found}; {TASKS_VARIABLE} names folders of cards")
+            yield CardState(place, problem=f"{found}; {TASKS_VARIABLE} names folders of cards")
         for path in cards:
             try:
-                classes = Card.read(path).register(path.parent)
-            except CardError as error:
-                yield CardState(path, problem=str(error))
+                card = Card.read(path)
+                classes = card.register(path.parent)
+            except RegistrationError as error:
+                other = f" (the other card is {made[card.name]})" if card.name in made else ""
+                yield CardState(path, problem=f"{error}{other}")
             except MtebHybridError as error:
-                yield CardState(path, problem=f"{path}: {error}")
+                yield CardState(path, problem=str(error).removeprefix(str(path)).removeprefix(":").strip())
             except Exception as error:  # noqa: BLE001 - whatever it is, MTEB and the other cards go on
-                yield CardState(path, problem=f"{path}: {type(error).__name__}: {error}")
+                yield CardState(path, problem=f"{type(error).__name__}: {error}")
             else:
-                yield CardState(path, tuple(cls.metadata.name for cls in classes))
+                made.setdefault(card.name, path)
+                yield CardState(path, tuple(cls.metadata.name for cls in classes), _summary(classes))
+
+
+def _summary(classes: Sequence[type[AbsTaskBeirRetrieval]]) -> tuple[str, ...]:
+    survey = classes[0].surveyed
+    holds = (
+        f"{language}: {_many(passages, 'passage')}, {_many(questions, 'question')}"
+        for language, (passages, questions) in survey.counts.items()
+    )
+    planned = {cls.setting: cls.planned for cls in classes}
+    asked = [language for language, (_, questions) in survey.counts.items() if questions]
+    left = []
+    for setting in Setting:
+        if setting is Setting.MULTILINGUAL and len(survey.languages) == 1:
+            continue  # it would be the monolingual one
+        possible, kept = subsets(setting, survey.languages, asked), planned.get(setting, {})
+        if names := [name for name in possible if name not in kept]:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            left.append(f"left out of {setting.value}, as nothing is relevant: {', '.join(names[:_SHOWN])}{more}")
+    return ("; ".join(holds), *left, *(f"warning: {note}" for note in survey.notes))
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _at(place: Path, folder: str) -> Path:
@@ -166,6 +199,10 @@ def _line(one: ErrorDetails) -> str:
         return str(one["ctx"]["error"])
     if kind == "missing":
         return f"{path}: is missing"
+    if kind == "too_short":
+        return f"{path}: is empty; leave it out"
+    if kind == "tuple_type":
+        return f'{path}: must be a list, ["{one["input"] if isinstance(one["input"], str) else "de"}"]'
     if kind == "extra_forbidden":
         known = list(Card.model_fields)
         close = difflib.get_close_matches(path, known, n=1)

@@ -27,6 +27,7 @@ import xxhash
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.collections.base import ParallelCollection
 from mteb_hybrid.collections.beir_files import find_files
+from mteb_hybrid.collections.beir_notes import find_notes
 from mteb_hybrid.collections.beir_parts import digest_of, read_parts
 from mteb_hybrid.collections.remote import cache_folder
 from mteb_hybrid.errors import CollectionError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mteb_hybrid.collections.beir_files import BeirFiles, Folders
 
 _LAYOUT = 1  # of what is read from the files; another number, and results of before are of other data
+_SURVEY = 2  # of surveys that are kept; another number, and they are made anew
 _SETTLED = 2.0  # seconds after which a file that changes has another time, whatever the file system
 
 
@@ -49,11 +51,15 @@ class Survey:
         revision: A hash of the files, or what the user calls their state.
         languages: Languages of its passages, sorted.
         answers: As in `ParallelCollection`.
+        counts: Per language, sorted, the numbers of its passages and of the questions that are asked in it.
+        notes: What can be read but is hardly meant, a sentence each that names the file.
     """
 
     revision: str
     languages: tuple[str, ...]
     answers: dict[str, tuple[str, ...]]
+    counts: dict[str, tuple[int, int]]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,30 +93,32 @@ class BeirSource:
         scripts: Mapping[str, str] | None = None,
         revision: str | None = None,
     ) -> BeirSource:
-        """A source as users name it; paths become absolute.
+        """A source as users name it; paths become absolute, and one folder's are the same however it is named.
 
         Raises:
-            CollectionError: No language is to be kept.
+            CollectionError: No language is to be kept, or ``languages`` is a text.
         """
+        if isinstance(languages, str):
+            raise CollectionError(f'{name}: languages must be a list, ["{languages}"]')
         kept = None if languages is None else tuple(sorted(set(languages)))
         if kept == ():
             raise CollectionError(f"{name}: languages is empty; leave it out for all languages")
         if isinstance(folders, Mapping):
-            pairs = ((language, Path(folder).expanduser().absolute()) for language, folder in folders.items())
+            pairs = ((language, Path(folder).expanduser().resolve()) for language, folder in folders.items())
             where: Path | tuple[tuple[str, Path], ...] = tuple(sorted(pairs))
         else:
-            where = Path(folders).expanduser().absolute()
+            where = Path(folders).expanduser().resolve()
         return cls(name, where, split, kept, tuple(sorted((scripts or {}).items())), revision)
 
     def survey(self) -> Survey:
-        """Languages and revision. The files are read for it once for each state of theirs, and looked at later.
+        """What the files hold. They are read for it once for each state of theirs, and looked at later.
 
         Raises:
             CollectionError: A file is missing, malformed or inconsistent.
         """
         files = self._files()
         state, settled = _state(files)
-        known_by = xxhash.xxh3_128_hexdigest(f"{_LAYOUT} {self} {state}".encode("utf-8", "surrogateescape"))
+        known_by = xxhash.xxh3_128_hexdigest(f"{_LAYOUT} {_SURVEY} {self} {state}".encode("utf-8", "surrogateescape"))
         kept = cache_folder() / "beir" / f"{known_by}.json"
         survey = _read_survey(kept)
         if survey is None:
@@ -119,13 +127,16 @@ class BeirSource:
                 _keep_survey(kept, survey)
         return survey
 
-    def collection(self) -> ParallelCollection:
+    def collection(self, survey: Survey | None = None) -> ParallelCollection:
         """The collection; its texts are read when the first language is loaded, then all at once.
+
+        Args:
+            survey: What `survey` has just said; None: it is asked.
 
         Raises:
             CollectionError: A file is missing, malformed or inconsistent.
         """
-        survey = self.survey()
+        survey = survey or self.survey()
 
         @functools.cache
         def parts() -> dict[str, LanguagePart]:
@@ -156,7 +167,8 @@ class BeirSource:
             if found:
                 answers[language] = found
         languages = tuple(language for language, part in parts.items() if part.passages)
-        return Survey(self.revision or self._digest(files), languages, answers)
+        counts = {language: (len(part.passages), len(part.queries)) for language, part in parts.items()}
+        return Survey(self.revision or self._digest(files), languages, answers, counts, find_notes(files, parts))
 
     def _digest(self, files: Sequence[BeirFiles]) -> str:
         """A hash of the contents of the files and of what is read of them, wherever they lie; 16 hex digits."""
@@ -187,7 +199,8 @@ def _read_survey(path: Path) -> Survey | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         answers = {language: tuple(found) for language, found in content["answers"].items()}
-        return Survey(content["revision"], tuple(content["languages"]), answers)
+        counts = {language: (passages, questions) for language, (passages, questions) in content["counts"].items()}
+        return Survey(content["revision"], tuple(content["languages"]), answers, counts, tuple(content["notes"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or not whole: it is made again
         return None
 

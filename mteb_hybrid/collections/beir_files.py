@@ -78,7 +78,8 @@ def find_files(folders: Folders, split: str, scripts: Mapping[str, str]) -> list
         scripts: MTEB's codes of the user's own languages.
 
     Raises:
-        CollectionError: A folder or file is missing, or a language is unknown.
+        CollectionError: A folder or file is missing, a language is unknown, or a pooled folder holds folders for
+            languages.
     """
     if isinstance(folders, Mapping):
         found = {language: Path(folder) for language, folder in folders.items()}
@@ -89,6 +90,7 @@ def find_files(folders: Folders, split: str, scripts: Mapping[str, str]) -> list
         if not root.is_dir():
             raise CollectionError(f"{root} is no folder")
         if (root / "corpus.jsonl").is_file():
+            _check_pooled(root, scripts)
             files = BeirFiles(root, split, None)
             files.check()
             return [files]
@@ -104,6 +106,15 @@ def find_files(folders: Folders, split: str, scripts: Mapping[str, str]) -> list
     for files in every:
         files.check()
     return every
+
+
+def _check_pooled(root: Path, scripts: Mapping[str, str]) -> None:
+    apart = sorted(path.parent.name for path in root.glob("*/corpus.jsonl") if _is_known(path.parent.name, scripts))
+    if apart:
+        raise CollectionError(
+            f"{root} holds corpus.jsonl, as a pooled folder does, and folders for languages, {', '.join(apart)}: "
+            "remove one of the two, corpus.jsonl or these folders"
+        )
 
 
 def _is_language(path: Path, scripts: Mapping[str, str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import difflib
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GRADE = re.compile(r"[+-]?[0-9]+")
+_LARGEST_GRADE = 2**31 - 1  # anything larger is a mistake: an id in the wrong column
+_KEYS = ("_id", "text", "title", "language", "question")
 
 
 class Document(NamedTuple):
@@ -78,12 +81,26 @@ def read_queries(path: Path) -> Iterator[Query]:
         yield Query(number, query_id, question, text, _optional(row, "language", path, number))
 
 
+def misspelled_question(path: Path) -> tuple[int, str] | None:
+    """The first line of a file of queries that has, instead of ``question``, an unknown key like it; and that key.
+
+    Raises:
+        CollectionError: The file cannot be read, or a line is no JSON object.
+    """
+    for number, row in _objects(path):
+        if "question" not in row:
+            unknown = {key.lower(): key for key in row if key not in _KEYS}
+            for key in difflib.get_close_matches("question", unknown, n=1):
+                return number, unknown[key]
+    return None
+
+
 def read_judgments(path: Path) -> Iterator[Judgment]:
     """The judgments of a split: query id, document id and a whole number with tabs between them, after a header.
 
     Raises:
-        CollectionError: The file cannot be read, its first line is no header, a line is of another form, or a document
-            is judged twice for a query.
+        CollectionError: The file cannot be read, its first line is no header, a line is of another form, a score is
+            above 2147483647, or a document is judged twice for a query.
     """
     lines: dict[tuple[str, str], int] = {}
     for number, line in _lines(path):
@@ -100,6 +117,8 @@ def read_judgments(path: Path) -> Iterator[Judgment]:
             )
         if not graded:
             raise CollectionError(f"{path}, line {number}: the score must be a whole number, not {fields[2]!r}")
+        if len(fields[2].strip().lstrip("+-0")) > len(str(_LARGEST_GRADE)) or int(fields[2]) > _LARGEST_GRADE:
+            raise CollectionError(f"{path}, line {number}: the score must be at most {_LARGEST_GRADE}, not {fields[2]}")
         query, document = fields[:2]
         _once(lines, (query, document), f"document {document!r} for query {query!r}", path, number)
         yield Judgment(number, query, document, int(fields[2]))

@@ -301,6 +301,24 @@ class TestRevision:
         assert len(set(revisions)) == len(revisions)
         assert revision(second, revision="v2") == "v2"
 
+    def test_one_folder_however_it_is_named(self, tmp_path, monkeypatch):
+        """Absolute, relative, by a detour or a link: the same source."""
+        write_languages(tmp_path / "data")
+        (tmp_path / "cards").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "data")
+        monkeypatch.chdir(tmp_path)
+        names = ["data", "cards/../data", "link", tmp_path / "data"]
+        assert len({BeirSource.of("mine", name) for name in names}) == 1
+        assert len({BeirSource.of("mine", {"en": Path(name) / "en"}) for name in names}) == 1
+
+    def test_counts(self, tmp_path):
+        """Passages and questions of each language that is kept, as written by hand."""
+        write_english_questions(tmp_path)
+        assert BeirSource.of("mine", tmp_path).survey().counts == {
+            "de": (1, 0), "en": (0, 2), "fr": (2, 0), "ru": (1, 0),
+        }  # fmt: skip
+        assert BeirSource.of("mine", tmp_path, languages=["en", "fr"]).survey().counts == {"en": (0, 2), "fr": (2, 0)}
+
     def test_files_are_read_once_for_each_state(self, tmp_path, monkeypatch):
         """Until a file changes nothing is read again; then it is, and is found at fault if it is."""
         monkeypatch.setattr(beir, "_SETTLED", -1e9)

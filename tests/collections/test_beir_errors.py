@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 from beir_folders import read, write_languages, write_pooled
+from mteb.languages import check_language_code
 
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.languages import check_language
 
 
 @pytest.fixture(autouse=True)
@@ -118,12 +122,22 @@ IN_FOLDERS = [
         append("de/qrels/test.tsv", "q1\tb\t2"),
         "line 5: document 'b' for query 'q1' is on line 3 already",
     ),
+    (
+        "score too large",
+        append("de/qrels/test.tsv", "q1\ta\t2147483648"),
+        "line 5: the score must be at most 2147483647, not 2147483648",
+    ),
+    (
+        "score with many digits",
+        append("de/qrels/test.tsv", f"q1\ta\t{'9' * 5000}"),
+        "line 5: the score must be at most",
+    ),
     ("unknown query", append("de/qrels/test.tsv", "q9\ta\t1"), "line 5 names query 'q9', which"),
     ("unknown document", append("de/qrels/test.tsv", "q1\tz\t1"), "line 5 names document 'z', which"),
     (
         "unknown language",
         rename("de", "deu"),
-        "deu: unknown language 'deu' (did you mean 'de'?): name its code in MTEB",
+        "deu: unknown language 'deu': did you mean 'de'?",
     ),
     ("nothing relevant", replace("*/qrels/test.tsv", HEADER + "q1\ta\t0\n"), "no document in de, en is relevant"),
     (
@@ -146,7 +160,7 @@ POOLED = [
     (
         "unknown language",
         append("corpus.jsonl", '{"_id": "x", "text": "x", "language": "deu_Latn"}'),
-        "corpus.jsonl, line 6: unknown language 'deu_Latn' (did you mean 'de'?)",
+        "corpus.jsonl, line 6: unknown language 'deu_Latn': did you mean 'de'?",
     ),
     (
         "unknown query language",
@@ -164,6 +178,40 @@ POOLED = [
         "'question' must be text in quotes",
     ),
 ]
+
+
+@pytest.mark.parametrize("grade", ["2147483647", "-2147483649", "+0000000000000000003"])
+def test_grades_in_range(tmp_path, grade):
+    """The largest grade is one; so is a negative one beyond it, and one with many zeros in front."""
+    write_languages(tmp_path)
+    append("de/qrels/test.tsv", f"q1\ta\t{grade}")(tmp_path)
+    assert read(tmp_path)["de"].grades.get(("q1", 0), 0) == max(0, int(grade))
+
+
+class TestUnknownLanguages:
+    """What is said about a language that is not known."""
+
+    @pytest.mark.parametrize(
+        ("language", "meant"),
+        [("EN", "en"), ("eng", "en"), ("English", "en"), ("Deu", "de"), ("de_DE", "de"), ("Deutsch", "de"),
+         ("deu_Latn", "de"), ("hebrew", "he"), ("MLT", "maltese"), ("Maltese", "maltese")],
+    )  # fmt: skip
+    def test_another_way_to_write_a_known_one(self, language, meant):
+        """Only its code is said."""
+        with pytest.raises(CollectionError) as raised:
+            check_language(language, {"maltese": "mlt-Latn"})
+        assert str(raised.value) == f"unknown language {language!r}: did you mean {meant!r}?"
+
+    def test_what_to_write(self):
+        """TOML for a card and Python, both with the language's own code and a placeholder that MTEB does not know."""
+        with pytest.raises(CollectionError) as raised:
+            check_language("mt", {})
+        found = re.fullmatch(r".* below a line (\[scripts\]): (.*); in Python: (scripts=.*)", str(raised.value))
+        assert tomllib.loads("\n".join(found.groups()[:2])) == {"scripts": {"mt": "xxx-Xxxx"}}
+        assert eval(f"dict({found[3]})") == {"scripts": {"mt": "xxx-Xxxx"}}
+        assert "did you mean" not in str(raised.value)
+        with pytest.raises(ValueError, match="xxx"):
+            check_language_code("xxx-Xxxx")
 
 
 class TestRefused:
@@ -200,6 +248,20 @@ class TestRefused:
         with pytest.raises(CollectionError, match=r"en/corpus\.jsonl is missing"):
             read({"en": tmp_path / "en"})
 
+    def test_pooled_or_not(self, tmp_path):
+        """A pooled folder beside folders for languages: neither wins. What is called by no language is left alone."""
+        write_pooled(tmp_path)
+        write_languages(tmp_path / "old")
+        shutil.copytree(tmp_path / "old" / "en", tmp_path / "first-draft")
+        (tmp_path / "fr").mkdir()
+        assert list(read(tmp_path)) == ["de", "en"]
+        write_languages(tmp_path)
+        with pytest.raises(
+            CollectionError, match=r"folders for languages, de, en: remove one of the two, corpus\.jsonl"
+        ):
+            read(tmp_path)
+        assert list(read({language: tmp_path / language for language in ("de", "en")})) == ["de", "en"]
+
     def test_languages(self, tmp_path):
         """Languages to keep must be there, and there must be some."""
         write_languages(tmp_path)
@@ -209,3 +271,5 @@ class TestRefused:
             read(tmp_path, languages=["th"])
         with pytest.raises(CollectionError, match="languages is empty; leave it out"):
             read(tmp_path, languages=[])
+        with pytest.raises(CollectionError, match=r'languages must be a list, \["de"\]'):
+            read(tmp_path, languages="de")

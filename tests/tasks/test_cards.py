@@ -13,7 +13,7 @@ from pathlib import Path
 
 import mteb
 import pytest
-from beir_folders import write_english_questions, write_languages, write_pooled
+from beir_folders import write_english_questions, write_folder, write_languages, write_pooled
 
 from mteb_hybrid.errors import CardError
 from mteb_hybrid.tasks.cards import Card, card_states, register_cards
@@ -76,8 +76,9 @@ class TestCard:
             ('name = "A"\nfolder = "x"\nqrels = "dev"', "qrels: unknown key; there are name, folder, folders, split"),
             ('name = "A"\nfolder = ""', "folder: String should have at least 1 character, got ''"),
             ('name = "A"\nfolder = 3', "folder: Input should be a valid string, got 3"),
-            ('name = "A"\nfolder = "x"\nlanguages = "en"', "languages: Input should be a valid tuple, got 'en'"),
-            ('name = "A"\nfolder = "x"\nlanguages = []', "languages: "),
+            ('name = "A"\nfolder = "x"\nlanguages = "en"', 'card.toml: languages: must be a list, ["en"]'),
+            ('name = "A"\nfolder = "x"\nlanguages = 3', 'languages: must be a list, ["de"]'),
+            ('name = "A"\nfolder = "x"\nlanguages = []', "languages: is empty; leave it out"),
             (
                 'name = "A"\n[folders]\nen = "x"\nsplit = "dev"',
                 "folders.split: is no language; write split above the line",
@@ -142,7 +143,10 @@ class TestRegistered:
             ("a.toml", 'name = "A"', "a.toml: folder: name either"),
             ("a.toml", 'name = "A"\nfolder = "nowhere"', "a.toml: "),
             ("a.toml", 'name = "MiniQAR"\nfolder = "handbook"', "a.toml: a task MiniQARMonolingual exists already"),
-            ("z.toml", GOOD + 'languages = ["en"]', "z.toml: a task HandbookMonolingual exists already"),
+            ("z.toml", GOOD + 'languages = ["en"]', "z.toml: a task HandbookMonolingual exists already, of the coll"),
+            ("a.toml", GOOD + "languages = ", "a.toml: cannot be read: "),
+            ("a.toml", GOOD + 'license = "CC BY 4.0"', "license 'CC BY 4.0'; did you mean 'cc-by-4.0'?"),
+            ("a.toml", GOOD + 'split = "x"', "has no split 'x'; there are test"),
             ("a.toml", 'name = "A-B"\nfolder = "handbook"', "a.toml: 'A-B' cannot begin the names of tasks"),
             ("a.toml", 'name = "A"\nfolder = "~nobody-of-this-name/x"', "a.toml: RuntimeError: "),
         ],
@@ -157,11 +161,74 @@ class TestRegistered:
         assert message in warning
         assert mteb.get_task("HandbookMonolingual").hf_subsets == ["de", "en"]
         assert sorted(bool(state.problem) for state in card_states()) == [False, True]
+        assert not any(state.problem.startswith(str(state.path)) for state in card_states() if state.problem)
+
+    def test_the_same_collection_twice(self, tmp_path, monkeypatch):
+        """A folder of cards that is named twice, and a copy of a card that names the same folder, are no clash."""
+        write_languages(tmp_path / "data")
+        write_card(tmp_path / "one", 'name = "Handbook"\nfolder = "../data"\n')
+        write_card(tmp_path / "two", f'name = "Handbook"\nfolder = "{tmp_path}/data"\n')
+        monkeypatch.chdir(tmp_path)
+        assert register(monkeypatch, "one", "two", tmp_path / "one", "two/../one") == []
+        assert len(card_states()) == 4
+        assert len({state.tasks for state in card_states()}) == 1
+
+    def test_another_collection_of_the_name(self, tmp_path, monkeypatch):
+        """Both cards and the folder of the first one are named."""
+        write_languages(tmp_path / "one" / "handbook")
+        write_pooled(tmp_path / "two" / "handbook")
+        first, second = write_card(tmp_path / "one"), write_card(tmp_path / "two")
+        (warning,) = register(monkeypatch, tmp_path / "one", tmp_path / "two")
+        assert f"left out: {second}: a task HandbookMonolingual exists already" in warning
+        assert f"of the collection in {tmp_path}/one/handbook." in warning
+        assert warning.endswith(f"(the other card is {first})")
+
+    def test_summary(self, tmp_path, monkeypatch):
+        """What a card holds, which subsets it lacks, and what is hardly meant, which is one warning too."""
+        write_english_questions(tmp_path / "asked")
+        write_card(tmp_path, 'name = "Asked"\nfolder = "asked"\n', "asked.toml")
+        write_pooled(tmp_path / "handbook")
+        path = tmp_path / "handbook" / "queries.jsonl"
+        path.write_text(path.read_text(encoding="utf-8").replace('"question"', '"qu"'), encoding="utf-8")
+        write_card(tmp_path)
+        (warning,) = register(monkeypatch, tmp_path)
+        note = f"{path}: no question is asked in two languages, of de, en; translations of a question share their"
+        assert warning.startswith(f"Handbook: {note}")
+        asked, handbook = card_states()
+        assert asked.summary[0].split("; ") == [
+            "de: 1 passage, 0 questions", "en: 0 passages, 2 questions", "fr: 2 passages, 0 questions",
+            "ru: 1 passage, 0 questions",
+        ]  # fmt: skip
+        assert asked.summary[1:] == ("left out of CrossLingual, as nothing is relevant: en-ru",)
+        assert handbook.summary[0] == "de: 2 passages, 3 questions; en: 3 passages, 2 questions"
+        # the English question is judged for a German passage, the German ones for an English one
+        assert handbook.summary[1].startswith(f"warning: {note}")
+        assert len(handbook.summary) == 2
+
+    def test_summary_of_one_language_and_of_many(self, tmp_path, monkeypatch):
+        """One language has nothing to leave out; of many subsets ten are named."""
+        languages = ("de", "en", "es", "fr", "it")
+        for language in languages:
+            name = f"q-{language}"
+            write_folder(
+                tmp_path / "apart" / language,
+                [{"_id": "a", "text": language}], [{"_id": name, "text": "a?"}], [(name, "a", 1)],
+            )  # fmt: skip
+        write_card(tmp_path, 'name = "Many"\nfolder = "apart"\n', "many.toml")
+        write_card(tmp_path, 'name = "One"\nfolder = "apart"\nlanguages = ["it"]\n', "one.toml")
+        register(monkeypatch, tmp_path)
+        many, one = card_states()
+        assert one.problem is None
+        assert one.summary == ("it: 1 passage, 1 question",)
+        assert many.summary[1] == (
+            "left out of CrossLingual, as nothing is relevant: "
+            "de-en, de-es, de-fr, de-it, en-de, en-es, en-fr, en-it, es-de, es-en and 10 more"
+        )
 
     def test_folders_without_cards(self, tmp_path, monkeypatch):
         """A folder that is none, or empty, is said; no variable says nothing."""
         first, second = register(monkeypatch, tmp_path / "nowhere", tmp_path)
-        assert "nowhere is no folder; MTEB_HYBRID_TASKS names folders of cards" in first
+        assert "nowhere: is no folder; MTEB_HYBRID_TASKS names folders of cards" in first
         assert "holds no card, *.toml" in second
         assert register(monkeypatch, "") == []
         assert card_states() == ()
@@ -177,6 +244,21 @@ def command(program: str, *arguments: str, folder: Path, **environment: str) -> 
         timeout=600,
         check=False,
     )
+
+
+def test_info_with_cards(tmp_path):
+    """`mteb-hybrid info` has the tasks of a card and below them what it holds, and says each path of a card once."""
+    write_languages(tmp_path / "cards" / "handbook")
+    write_card(tmp_path / "cards", 'nam = "Handbook"\n', "broken.toml")
+    write_card(tmp_path / "cards", GOOD)
+    done = command("mteb-hybrid", "info", folder=tmp_path, MTEB_HYBRID_TASKS="cards")
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = done.stdout.splitlines()
+    tasks = "HandbookMonolingual, HandbookCrossLingual, HandbookMultilingual"
+    at = lines.index(f"card {Path('cards', 'card.toml')}: {tasks}")
+    assert lines[at + 1] == "  de: 2 passages, 3 questions; en: 3 passages, 2 questions"
+    assert lines[at - 1].startswith(f"card {Path('cards', 'broken.toml')}: name: is missing; nam: unknown key")
+    assert lines[at - 1].count("broken.toml") == 1
 
 
 def test_mteb_run_with_a_card(tmp_path):

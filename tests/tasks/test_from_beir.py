@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 import sys
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -222,8 +224,15 @@ class TestKnownToMteb:
         before = registries.TASK_LIST
         assert from_beir("Mine", str(tmp_path)) == classes
         assert list(registries.TASK_LIST) == list(before)
-        with pytest.raises(RegistrationError, match="a task MineMonolingual exists already"):
+        where = re.escape(f"a task MineMonolingual exists already, of the collection in {tmp_path}. Two")
+        with pytest.raises(RegistrationError, match=f"{where}.*: name one otherwise"):
             from_beir("Mine", tmp_path, languages=["en"])
+        write_folder(
+            tmp_path / "fr", [{"_id": "a", "text": "Thé."}], [{"_id": "q1", "text": "Quoi?"}], [("q1", "a", 1)]
+        )
+        with pytest.raises(RegistrationError, match=f"{where}.*: its languages have changed, start Python anew"):
+            from_beir("Mine", tmp_path)
+        shutil.rmtree(tmp_path / "fr")
         with pytest.raises(RegistrationError, match="a task MiniQARMonolingual exists already"):
             from_beir("MiniQAR", tmp_path)
         assert list(registries.TASK_LIST) == list(before)
@@ -269,7 +278,10 @@ class TestKnownToMteb:
             ("DocsHardNegatives", {}, "ends in 'HardNegatives', which tells a collection's tasks apart"),
             ("Mine", {"scripts": {"gsw": "gsw"}}, "the code of 'gsw' must be written like 'por-Latn', not 'gsw'"),
             ("Mine", {"scripts": {"gsw": "zzz-Latn"}}, "scripts: MTEB does not know the code of 'gsw'"),
-            ("Mine", {"license": "free"}, "Mine: license: "),
+            ("Mine", {"license": "free"}, "Mine: license: unknown license 'free'; say it as MTEB does, 'cc-by-4.0' or"),
+            ("Mine", {"license": "CC-BY-4.0"}, "Mine: license: unknown license 'CC-BY-4.0'; did you mean 'cc-by-4.0'?"),
+            ("Mine", {"license": "Apache 2.0"}, "did you mean 'apache-2.0'?"),
+            ("Mine", {"languages": "de"}, 'Mine: languages must be a list, ["de"]'),
             ("Mine", {"reference": "the web"}, "Mine: reference: "),
             ("Mine", {"split": "dev"}, "has no split 'dev'; there are test"),
         ],
@@ -279,6 +291,24 @@ class TestKnownToMteb:
         write_languages(tmp_path)
         with pytest.raises(CollectionError, match=re.escape(message)):
             from_beir(name, tmp_path, register=False, **options)
+
+
+def test_what_is_hardly_meant(tmp_path):
+    """It is one warning when the tasks are made, and none when they are loaded and run; scores are there."""
+    write_pooled(tmp_path)
+    path = tmp_path / "queries.jsonl"
+    path.write_text(path.read_text().replace('"question"', '"qu"'))
+    with pytest.warns(
+        RuntimeWarning, match=r"^Mine: .*queries\.jsonl: no question is asked in two languages"
+    ) as caught:
+        classes = from_beir("Mine", tmp_path, register=False)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings(record=True) as later:
+        warnings.simplefilter("always")
+        found = scores(CountingEncoder(), [cls() for cls in classes])
+    assert found["Monolingual"].keys() == {"de", "en"}
+    assert not [warning for warning in later if "no question" in str(warning.message)]
 
 
 class TestChangedData:
