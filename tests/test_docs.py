@@ -42,6 +42,7 @@ def commands() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_examples_run(code, tmp_path):
     """A Python block of the documentation runs as it stands, offline, in a folder with nothing but the model it names.

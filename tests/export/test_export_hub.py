@@ -73,6 +73,7 @@ def test_pooled_corpus_is_one_file(tmp_path):
         assert set(found["corpus"]["language"]) == set(miniqa_r().languages)
 
 
+@pytest.mark.slow
 def test_110_subsets_have_11_corpora(tmp_path):
     """Questions of ten languages search one file, and questions that are asked of ten corpora are one file."""
     task = mteb.get_task("MiniQARCrossLingual")

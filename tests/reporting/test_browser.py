@@ -22,6 +22,7 @@ from mteb_hybrid.reporting.page import html
 
 BROWSER = os.environ.get("MTEB_HYBRID_TEST_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = os.environ.get("MTEB_HYBRID_TEST_DRIVER") or shutil.which("chromedriver")
+pytestmark = pytest.mark.slow
 QUIET = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--force-color-profile=srgb",

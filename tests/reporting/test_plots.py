@@ -20,7 +20,7 @@ from mteb_hybrid.language_names import own_name
 from mteb_hybrid.languages import LANGUAGE_SCRIPTS
 from mteb_hybrid.reporting import ModelSummary, plot_fonts
 from mteb_hybrid.reporting.plot_fonts import language_labels
-from mteb_hybrid.reporting.plots import FORMATS, distribution, draw_all, heat_map, language_bars
+from mteb_hybrid.reporting.plots import distribution, draw_all, heat_map, language_bars
 from mteb_hybrid.reporting.views import LanguageMatrix, language_matrix
 
 MIRACL = ("ar", "bn", "de", "en", "es", "fa", "fi", "fr", "hi", "id", "ja", "ko", "ru", "sw", "te", "th", "yo", "zh")
@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         draw_all([one], tmp_path / "file" / "figures", "svg")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [pytest.param("pdf", marks=pytest.mark.slow), "png", "svg"])
 def test_files(form, summaries, tmp_path):
     """Whole files of the kind that is asked for; the same numbers give the same file."""
     paths = draw_all(summaries, tmp_path / "one", form)

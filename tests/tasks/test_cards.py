@@ -261,6 +261,7 @@ def test_info_with_cards(tmp_path):
     assert lines[at - 1].count("broken.toml") == 1
 
 
+@pytest.mark.slow
 def test_mteb_run_with_a_card(tmp_path):
     """A card and a variable: `mteb run` scores the three settings, `mteb-hybrid report` shows them.
 

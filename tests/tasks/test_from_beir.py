@@ -94,6 +94,7 @@ def test_scores_of_miniqa_r_read_back(tmp_path, form):
     assert [len(found[setting]) for setting in Setting] == [4, 12, 4]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_shipped_tasks(tmp_path):
     """In all settings and languages, MAP of the baseline is that of MiniQA-R's own tasks but for ties among ids."""
     classes = from_beir("Mine", write_miniqa_r(tmp_path / "data", "MiniQARMonolingual"), register=False)

@@ -60,7 +60,7 @@ def tables(folder) -> dict[str, RankTable]:
 SMALL = {"MiniQARMonolingual": ["de", "zh"], "MiniQARCrossLingual": ["de-en"]}
 
 
-@pytest.mark.parametrize("model", [CountingEncoder, OwnSimilarityEncoder, Search])
+@pytest.mark.parametrize("model", [CountingEncoder, OwnSimilarityEncoder, pytest.param(Search, marks=pytest.mark.slow)])
 def test_no_score_depends_on_the_depth(model, tmp_path, monkeypatch):
     """Scores of the three settings, and of all query languages at once, are equal to the bit; lists go on.
 
