@@ -36,7 +36,7 @@ def compare(
     if adjustment not in ("max-t", "holm"):
         raise ResultsError(f"--adjust is max-t or holm, not {adjustment!r}")
     method: Literal["max-t", "holm"] = "holm" if adjustment == "holm" else "max-t"
-    there = dict.fromkeys(read_info(path).variant for path in find_tables(predictions))
+    there = dict.fromkeys(read_info(path).variant for path in find_tables(predictions)) if model else {}
     for name in model or ():
         if name not in there:
             raise ResultsError(f"there are no rank tables of a model {name!r}; there are those of {', '.join(there)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 import warnings
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mteb_hybrid.errors import CardError, MtebHybridError, RegistrationError
+from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.tasks.beir import from_beir
 from mteb_hybrid.tasks.settings import Setting, subsets
 
@@ -204,7 +204,5 @@ def _line(one: ErrorDetails) -> str:
     if kind == "tuple_type":
         return f'{path}: must be a list, ["{one["input"] if isinstance(one["input"], str) else "de"}"]'
     if kind == "extra_forbidden":
-        known = list(Card.model_fields)
-        close = difflib.get_close_matches(path, known, n=1)
-        return f"{path}: unknown key; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}")
+        return f"{path}: unknown key{suggestion(path, Card.model_fields, 'there are')}"
     return f"{path}: {one['msg']}, got {one['input']!r}"

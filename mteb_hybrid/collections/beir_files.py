@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.languages import check_language
+from mteb_hybrid.suggest import suggestion
 
 Folders = Mapping[str, Path | str] | Path | str
 
@@ -61,8 +61,7 @@ class BeirFiles:
             splits = sorted(path.stem for path in self.qrels.parent.glob("*.tsv"))
             if not splits:
                 raise CollectionError(f"{self.qrels} is missing; {_LAYOUT}")
-            close = difflib.get_close_matches(self.split, splits, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(splits)}"
+            hint = suggestion(self.split, splits, "there are")
             raise CollectionError(f"{self.folder} has no split {self.split!r}{hint}")
 
 

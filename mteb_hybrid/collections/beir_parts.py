@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,6 +11,7 @@ from mteb_hybrid.collections.base import LanguagePart
 from mteb_hybrid.collections.beir_lines import read_documents, read_judgments, read_queries
 from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.languages import check_language
+from mteb_hybrid.suggest import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -191,6 +191,4 @@ class _Collection:
 
 
 def _no_language(language: str, there: Sequence[str], source: str) -> NoReturn:
-    close = difflib.get_close_matches(language, there, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(there)}"
-    raise CollectionError(f"{source} has no language {language!r}{hint}")
+    raise CollectionError(f"{source} has no language {language!r}{suggestion(language, there, 'it has')}")

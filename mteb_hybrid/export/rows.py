@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import MtebHybridError, ResultsError
+from mteb_hybrid.suggest import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,8 +25,7 @@ def check_subsets(task: AbsTask, subsets: Iterable[str] | None = None) -> list[s
     wanted = known if subsets is None else list(dict.fromkeys(subsets))
     for subset in wanted:
         if subset not in known:
-            close = difflib.get_close_matches(subset, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known)}"
+            hint = suggestion(subset, known, "it has")
             raise ResultsError(f"{task.metadata.name} has no subset {subset!r}{hint}")
     return wanted
 

@@ -196,6 +196,7 @@ def _section(
     languages: bool,
 ) -> Section:
     view = CollectionView.of(members)
+    scale = view.scale()
     tested = sorted((one for one in comparisons if one.collection == name), key=lambda one: SETTINGS.index(one.setting))
     summary = summary_table(members, view.columns, name)
     return Section(
@@ -204,8 +205,8 @@ def _section(
         summary=summary,
         bias=bias_table(members, name),
         score_name=score_name(view.columns, main_score(view.columns, "CrossLingual")),
-        heat=tuple(_heat_map(model, matrix, view.scale()) for model, matrix in view.matrices.items()),
-        scale=view.scale(),
+        heat=tuple(_heat_map(model, matrix, scale) for model, matrix in view.matrices.items()),
+        scale=scale,
         models=view.models,
         bars=tuple(bar_tables(view)),
         needs_tables=any(one.queries is None and one.subsets("Multilingual") for one in members),

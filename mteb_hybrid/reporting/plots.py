@@ -79,8 +79,9 @@ def draw_all(summaries: Sequence[ModelSummary], folder: Path, form: str = "pdf")
 
 def _figures(view: CollectionView, labels: Mapping[str, str]) -> Iterator[tuple[str, Figure]]:
     score = score_name(view.columns, main_score(view.columns, "CrossLingual"))
+    scale = view.scale()
     for model, matrix in view.matrices.items():
-        yield f"languages.{_file_name(model, view.models)}", heat_map(matrix, labels, score, view.scale())
+        yield f"languages.{_file_name(model, view.models)}", heat_map(matrix, labels, score, scale)
     place = {model: number for number, model in enumerate(view.models)}
     if view.ranks:
         yield "mean-rank", language_bars(view.ranks, labels, "mean rank of the right answer in the pool", place)

@@ -79,6 +79,10 @@ class ModelSummary:
         """Query languages of all settings, sorted."""
         return sorted({subset.split("-")[0] for subsets in self.scores.values() for subset in subsets})
 
+    def languages_run(self) -> set[str]:
+        """Every language that the names of its subsets have: of queries, and of passages where they are of one."""
+        return {language for subsets in self.scores.values() for subset in subsets for language in subset.split("-")}
+
     def by_query_language(self, setting: str, score: str) -> dict[str, float]:
         """Mean of a score over the subsets of each query language."""
         values: dict[str, list[float]] = {}

@@ -25,13 +25,7 @@ def trained_languages(summaries: Sequence[ModelSummary], named: Sequence[str] = 
         ResultsError: A model that no result is of, or an unknown language.
     """
     found: dict[str, tuple[str, ...]] = {one.model: one.languages for one in summaries if one.languages}
-    tested = {
-        language
-        for one in summaries
-        for subsets in one.scores.values()
-        for name in subsets
-        for language in name.split("-")
-    }
+    tested = {language for one in summaries for language in one.languages_run()}
     known = tested | LANGUAGE_SCRIPTS.keys() | FURTHER_SCRIPTS.keys()
     for text in sorted(named, key=lambda text: "=" in text):  # what is said of one model wins
         model, _, listed = text.rpartition("=")

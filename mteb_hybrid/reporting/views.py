@@ -147,8 +147,7 @@ def seen_scores(
         By side of the query language and side of the passage language, each ``seen`` or ``unseen``, or ``all`` for the
         passages of the pooled setting; empty if all languages of the collection are on one side.
     """
-    everywhere = {language for subsets in summary.scores.values() for name in subsets for language in name.split("-")}
-    if len({language in trained_on for language in everywhere}) < 2:
+    if len({language in trained_on for language in summary.languages_run()}) < 2:
         return {}
     groups: dict[tuple[str, str], dict[str, float]] = {}
     for subset, scores in summary.scores.get(setting, {}).items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from datasets import Dataset, load_from_disk
 
 from mteb_hybrid import collections
 from mteb_hybrid.errors import MtebHybridError, RecipeError
+from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.trainers.data.parallel_dataset import ParallelDataset
 from mteb_hybrid.trainers.recipes.schema import BeirData, CollectionData, MmarcoData, PairsData, TableData
 
@@ -210,8 +210,7 @@ def _check_languages(recipe: Recipe, view: ParallelDataset) -> None:
     for key, languages in named.items():
         for language in languages or ():
             if language not in view.languages:
-                close = difflib.get_close_matches(language, view.languages, n=1)
                 raise RecipeError(
                     f"{key}: the data has no language {language!r}; it has {', '.join(view.languages)}"
-                    + (f"; did you mean {close[0]!r}?" if close else "")
+                    + suggestion(language, view.languages)
                 )

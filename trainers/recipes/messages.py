@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
+from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.trainers.recipes.schema import BeirData, CollectionData, MmarcoData, PairsData, RecipeTables, TableData
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def _shown(value: Any) -> str:
 
 def _similar(value: Any, expected: str) -> str:
     known = [part for part in expected.split("'") if part.strip() and part.strip() not in (",", "or")]
-    close = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return suggestion(value, known) if isinstance(value, str) else ""
 
 
 def _suggestion(place: tuple[int | str, ...]) -> str:
@@ -95,9 +94,7 @@ def _suggestion(place: tuple[int | str, ...]) -> str:
             table = _DATA[str(part)]
         elif isinstance(part, str) and part in table.model_fields and part != "data":
             table = next(iter(_classes(table.model_fields[part].annotation)), table)
-    known = list(table.model_fields)
-    close = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+    return suggestion(str(place[-1]), table.model_fields, "there are")
 
 
 def _classes(annotation: Any) -> list[type[BaseModel]]:

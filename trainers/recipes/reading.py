@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import ValidationError
 
 from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.trainers.recipes.messages import describe
 from mteb_hybrid.trainers.recipes.schema import RecipeTables
 from mteb_hybrid.trainers.recipes.toml import to_toml
@@ -53,10 +53,9 @@ class Recipe(RecipeTables):
             shipped = {one.name.removesuffix(_SUFFIX): one for one in _shipped()}
             name = str(recipe).removesuffix(_SUFFIX)
             if name not in shipped:
-                close = difflib.get_close_matches(name, shipped, n=1)
                 raise RecipeError(
                     f"{recipe} is neither a file nor a shipped recipe ({', '.join(sorted(shipped))})"
-                    + (f"; did you mean {close[0]!r}?" if close else "")
+                    + suggestion(name, shipped)
                 )
             file = shipped[name]
         try:
