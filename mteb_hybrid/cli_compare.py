@@ -17,7 +17,7 @@ def compare(
     model: Annotated[
         list[str] | None, typer.Option(help="Model to compare, by its name in MTEB; repeatable. Default: all.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="Such as map, ndcg_at_10, recall_at_10 or rank_distance.")] = "map",
+    metric: Annotated[str, typer.Option(help="Such as map, map_at_20, mrr, ndcg_at_10 or rank_distance.")] = "map",
     settings: Annotated[bool, typer.Option(help="Also show every setting.")] = True,
     adjustment: Annotated[
         str, typer.Option("--adjust", help="max-t or holm: over the settings of a table, which differences hold.")

@@ -1,10 +1,11 @@
 """Train and score the arms of the study; what is finished is not done again, and a killed run goes on.
 
-    python study/run.py --model DIR --work FOLDER [--jobs 2] [--question 1] [--arm ID] [--keep-models]
+    python study/run.py --model DIR --ntrex DIR --work FOLDER [--jobs 2] [--question 1] [--arm ID] [--keep-models]
 
-DIR is the initialiser, such as intfloat/multilingual-e5-small. Every arm is two commands that a user would give:
-``mteb-hybrid train`` with study/recipe.toml, and ``mteb run`` on a fifth of the other collection (study/slices.py).
-FOLDER gets ``results/ARM`` with MTEB's JSON and the rank tables; models are deleted once they are scored.
+DIR is the initialiser, such as intfloat/multilingual-e5-small, and the folder with NTREX-128's text files, for question
+9. Every arm is two commands that a user would give: ``mteb-hybrid train`` with study/recipe.toml (for the baselines of
+question 10 study/plain.py), and ``mteb run`` on a fifth of the other collection (study/slices.py). FOLDER gets
+``results/ARM`` with MTEB's JSON and the rank tables; models are deleted once they are scored.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from plan import Arm, arms
+import prepare
+from plan import BASELINES, Arm, arms
 from slices import write_cards
 
 BIN = Path(sys.executable).parent
@@ -34,15 +36,19 @@ class Study:
 
     Attributes:
         work: Where everything goes.
-        starts: Initialisers: name to name on the hub, or directory.
+        model: The first initialiser: name on the hub, or directory.
+        ntrex: Folder of NTREX's text files, if there is one.
         jobs: Arms at the same time.
         keep_models: Whether models stay once they are scored.
+        preparing: Held while something is made that several arms need.
     """
 
     work: Path
-    starts: dict[str, str]
+    model: str
+    ntrex: Path | None = None
     jobs: int = 1
     keep_models: bool = False
+    preparing: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, chosen: list[Arm]) -> list[str]:
         """Go through some arms; what went wrong, by arm."""
@@ -59,56 +65,88 @@ class Study:
         """Folder of an arm's results."""
         return self.work / "results" / arm.id
 
+    def is_done(self, arm: Arm) -> bool:
+        """Whether an arm is scored."""
+        return (self.results(arm) / "done").is_file()
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of what is made before the arms are trained."""
+        return self.work / "prepared"
+
+    def start(self, name: str) -> str:
+        """Initialiser by its name in the plan: name on the hub, or directory."""
+        return self.model if name == "e5" else str(self.prepared / name)
+
+    def _prepare(self, arm: Arm) -> None:
+        """Make what an arm needs, unless it is there."""
+        if arm.start != "e5":
+            small = prepare.first_layers(self.model, self.prepared)
+            if any("negatives.parquet" in setting for setting in arm.settings):
+                prepare.negatives(small, self.prepared)
+        if arm.start == "layers4-ntrex" and not (self.prepared / arm.start / "modules.json").is_file():
+            if self.ntrex is None:
+                sys.exit(f"{arm.id} needs --ntrex")
+            table = prepare.bitext(self.ntrex, self.prepared)
+            pretraining = Arm(
+                "pretraining", "ntrex", "layers4",
+                settings=("sampler.alpha=0.0", f'data=[{{kind="wide",path="{table}"}}]'),
+            )  # fmt: skip
+            self._train(pretraining, self.prepared / arm.start)
+
     def _try(self, arm: Arm, stop: threading.Event) -> str | None:
-        done = self.results(arm) / "done"
-        if done.is_file() or stop.is_set():
+        if self.is_done(arm) or stop.is_set():
             return None
         try:
-            model = self._train(arm)
+            with self.preparing:
+                self._prepare(arm)
+            if arm.name == "start":
+                model = Path(self.start(arm.start))
+            else:
+                model = self.work / "models" / arm.id
+                self._train(arm, model)
             self._score(arm, model)
         except subprocess.CalledProcessError as error:
             return f"{arm.id}: {error}; see {self.work / 'logs' / arm.id}.log"
-        done.touch()
-        if not self.keep_models and model.is_relative_to(self.work):
+        (self.results(arm) / "done").touch()
+        if not self.keep_models and model.is_relative_to(self.work / "models"):
             shutil.rmtree(model)
         return None
 
-    def _train(self, arm: Arm) -> Path:
-        """The model of an arm, trained if it is not there."""
-        if arm.name == "start":
-            return Path(self.starts[arm.start])
-        folder = self.work / "models" / arm.id
+    def _train(self, arm: Arm, folder: Path) -> None:
+        """Train an arm, unless it is trained."""
         if (folder / "modules.json").is_file():
-            return folder
-        settings = (
-            f"model.name={self.starts[arm.start]}", f'data=[{{kind="collection",name="{arm.data}"}}]',
-            f"training.seed={arm.seed}", *arm.settings,
-        )  # fmt: skip
-        words = [word for setting in settings for word in ("--set", setting)]
-        resume = ["--resume"] if folder.exists() else []
-        self._command(arm, "mteb-hybrid", "train", RECIPE, *words, "--output", folder, *resume)
-        return folder
+            return
+        settings = (f"model.name={self.start(arm.start)}", *arm.recipe)
+        words = [w for one in settings for w in ("--set", one.replace("PREPARED", str(self.prepared)))]
+        if arm.name in BASELINES:
+            program = (sys.executable, Path(__file__).with_name("plain.py"))
+            self._command(arm, *program, RECIPE, "--sampler", arm.name, *words, "--output", folder)
+        else:
+            resume = ["--resume"] if folder.exists() else []
+            self._command(arm, BIN / "mteb-hybrid", "train", RECIPE, *words, "--output", folder, *resume)
 
     def _score(self, arm: Arm, model: Path) -> None:
         results = self.results(arm)
         tasks = [f"{arm.test}{setting}" for setting in SETTINGS]
-        words = ("mteb", "run", "-t", *tasks, "-m", model, "--output-folder", results)
+        words = (BIN / "mteb", "run", "-t", *tasks, "-m", model, "--output-folder", results)
         self._command(arm, *words, "--prediction-folder", results / "predictions", "--verbosity", 1)
 
-    def _command(self, arm: Arm, program: str, *words: object) -> None:
+    def _command(self, arm: Arm, *words: object) -> None:
         """Run one command with its output in the arm's log."""
         log = self.work / "logs" / f"{arm.id}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        threads = max(1, (os.cpu_count() or 1) // self.jobs)
-        environment = {
-            **os.environ, "MTEB_HYBRID_TASKS": str(self.work / "cards"), "OMP_NUM_THREADS": str(threads),
-        }  # fmt: skip
+        threads = str(max(1, (os.cpu_count() or 1) // self.jobs))
+        environment = {"OMP_NUM_THREADS": threads, **os.environ, "MTEB_HYBRID_TASKS": str(self.work / "cards")}
         started = time.perf_counter()
         with log.open("a", encoding="utf-8") as stream:
-            command = [str(BIN / program), *map(str, words)]
+            command = list(map(str, words))
             print("$", *command, file=stream, flush=True)
             subprocess.run(command, check=True, stdout=stream, stderr=subprocess.STDOUT, env=environment)
-        print(f"{arm.id}: {program} {words[0]} took {time.perf_counter() - started:.0f} s", flush=True)
+        print(
+            f"{arm.id}: {' '.join(Path(word).name for word in command[:2])} took {time.perf_counter() - started:.0f} s",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -116,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="the initialiser: a name on the hub, or a directory")
     parser.add_argument("--work", type=Path, required=True, help="folder for models, logs and results")
+    parser.add_argument("--ntrex", type=Path, help="folder with NTREX-128's text files, such as eng.txt")
     parser.add_argument("--jobs", type=int, default=1, help="arms at the same time")
     parser.add_argument("--question", type=int, action="append", help="only arms for this question; repeatable")
     parser.add_argument("--arm", action="append", help="only this arm; repeatable")
@@ -129,8 +168,8 @@ def main() -> None:
     ]
     directory = Path(options.model).expanduser()
     start = str(directory.resolve()) if directory.is_dir() else options.model
-    study = Study(options.work.resolve(), {"e5": start}, options.jobs, options.keep_models)
-    print(f"{len(chosen)} arms; finished: {sum((study.results(arm) / 'done').is_file() for arm in chosen)}", flush=True)
+    study = Study(options.work.resolve(), start, options.ntrex, options.jobs, options.keep_models)
+    print(f"{len(chosen)} arms; finished: {sum(map(study.is_done, chosen))}", flush=True)
     problems = study.run(chosen)
     sys.exit("\n".join(problems) or 0)
 

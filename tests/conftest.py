@@ -28,3 +28,9 @@ def lareqa_data() -> Path:
 def encoder_directory() -> Path:
     """A sentence-transformers directory with a real multilingual encoder."""
     return named_folder("MTEB_HYBRID_TEST_MODEL", "a directory of a multilingual sentence-transformer")
+
+
+@pytest.fixture(scope="session")
+def ntrex_data() -> Path:
+    """The folder that holds NTREX's sentences, a file for each language."""
+    return named_folder("MTEB_HYBRID_TEST_NTREX", "a directory with NTREX's sentences, such as swa.txt")

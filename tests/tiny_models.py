@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 
-def base_model(folder: Path, kind: str, *, seed: int = 0, **config: Any) -> Path:
-    """A BERT of one layer and eight dimensions that knows letters, in the format of transformers."""
+def base_model(folder: Path, kind: str, *, seed: int = 0, layers: int = 1, **config: Any) -> Path:
+    """A BERT of eight dimensions that knows letters, in the format of transformers."""
     import transformers
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
@@ -36,7 +36,7 @@ def base_model(folder: Path, kind: str, *, seed: int = 0, **config: Any) -> Path
     shape = transformers.BertConfig(
         vocab_size=len(tokens),
         hidden_size=8,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=16,
         max_position_embeddings=64,
@@ -49,12 +49,17 @@ def base_model(folder: Path, kind: str, *, seed: int = 0, **config: Any) -> Path
 
 
 def sentence_transformer(
-    folder: Path, *, seed: int = 0, prompts: dict[str, str] | None = None, similarity: str | None = None
+    folder: Path,
+    *,
+    seed: int = 0,
+    layers: int = 1,
+    prompts: dict[str, str] | None = None,
+    similarity: str | None = None,
 ) -> Path:
     """A sentence-transformers directory with random weights."""
     from sentence_transformers import SentenceTransformer
 
-    base = base_model(folder.with_name(f"{folder.name}-base"), "BertModel", seed=seed)
+    base = base_model(folder.with_name(f"{folder.name}-base"), "BertModel", seed=seed, layers=layers)
     made = SentenceTransformer(str(base), device="cpu", prompts=prompts, similarity_fn_name=similarity)
     made.save(str(folder))
     shutil.rmtree(base)

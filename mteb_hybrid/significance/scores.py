@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mteb_hybrid.metrics import QueryRanks
     from mteb_hybrid.rank_table import TableInfo
 
-METRICS = ("map", "mrr", "ndcg_at_10", "recall_at_1", "recall_at_10", "recall_at_100", "rank_distance")
+METRICS = ("map", "map_at_20", "mrr", "ndcg_at_10", "recall_at_1", "recall_at_10", "recall_at_100", "rank_distance")
 """Metrics that single queries have; ``rank_distance`` in pooled settings only, and there lower is better."""
 
 
@@ -105,4 +105,4 @@ def _of_queries(ranks: QueryRanks, metric: str) -> tuple[np.ndarray, np.ndarray]
     if metric == "rank_distance":
         spread = rank_distance(ranks)
         return spread.query, spread.value
-    return np.flatnonzero(ranks.counts() > 0), effectiveness(ranks, (1, 10, 100))[metric]
+    return np.flatnonzero(ranks.counts() > 0), effectiveness(ranks, (1, 10, 20, 100))[metric]

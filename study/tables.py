@@ -1,0 +1,136 @@
+"""The tables of docs/study.md from the results: scores over seeds, and differences with their significance.
+
+    python study/tables.py [--results FOLDER] [--question N] [--write]
+
+Without FOLDER (the driver's FOLDER/results) the results in study/results are unpacked to a temporary folder.
+``--write`` puts the tables into docs/study.md, between ``<!-- study: NAME -->`` and ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evidence import findings, spread
+from keep import KEPT, unpack_all
+from questions import SETTINGS, tables
+
+from mteb_hybrid.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evidence import Finding
+    from questions import Table
+
+PAGE = Path(__file__).parents[1] / "docs" / "study.md"
+_NAMES = {"map": "mAP", "map_at_20": "mAP@20", "mrr": "MRR", "rank_distance": "rank distance"}
+_SHORT = {setting: short for short, setting in SETTINGS.items()}
+
+
+def render(table: Table) -> str:
+    """A table's scores and differences in Markdown."""
+    return "\n".join([*_scores(table), *_differences(findings(table.contrasts))])
+
+
+def _scores(table: Table) -> list[str]:
+    if table.scores_as_rows:
+        return _transposed(table)
+    lines = ["| | seeds | " + " | ".join(table.scores) + " |", "|---|---|" + "---|" * len(table.scores)]
+    for name, group in table.groups.items():
+        if not group.arms:
+            lines.append(f"| {name} | not run |" + " |" * len(table.scores))
+            continue
+        cells = [_cell(group.values(score)) for score in table.scores.values()]
+        seeds = "-" if group.arms[0].name == "start" else str(len(group.arms))
+        lines.append(f"| {name} | {seeds} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _transposed(table: Table) -> list[str]:
+    """Scores as rows; those that no group has are left out."""
+    lines = ["| | " + " | ".join(table.groups) + " |", "|---|" + "---|" * len(table.groups)]
+    for name, score in table.scores.items():
+        cells = [_cell(group.values(score)) for group in table.groups.values()]
+        if set(cells) != {"-"}:
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    mean, deviation = sum(values) / len(values), spread(values)
+    form = ".1f" if abs(mean) >= 2 else ".4f"  # a rank distance counts places
+    return f"{mean:{form}}" + ("" if deviation is None else f" ± {deviation:{form}}")
+
+
+def _differences(found: Sequence[Finding]) -> list[str]:
+    if not found:
+        return []
+    lines = [
+        "",
+        "| difference | score | of means | 95 % interval | p, Holm | same sign | p ≤ 0.05 |",
+        "|---|---|" + "---|" * 5,
+    ]
+    for one in found:
+        contrast, mean = one.contrast, one.mean
+        distance = contrast.metric == "rank_distance"
+        form = "+.1f" if distance else "+.4f"
+        bold = "**" if one.holds else ""
+        score = f"{_SHORT[contrast.setting]} {_NAMES[contrast.metric]}{contrast.note and ', ' + contrast.note}"
+        alone = sum(p <= 0.05 for _, p in one.seeds)
+        lines.append(
+            f"| {contrast.first[0]} − {contrast.second[0]} | {score} | {bold}{mean.difference:{form}}{bold} | "
+            f"{mean.low:{form}} to {mean.high:{form}} | {one.p:.2g} | {one.agreeing}/{len(one.seeds)} | "
+            f"{alone}/{len(one.seeds)} |"
+        )
+    return lines
+
+
+def written(page: str, made: dict[str, str]) -> str:
+    """The page with its tables replaced by those that were made."""
+
+    def replaced(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return f"<!-- study: {name} -->\n{made[name]}\n<!-- end -->" if name in made else match.group(0)
+
+    return re.sub(r"<!-- study: ([\w -]+?) -->\n.*?<!-- end -->", replaced, page, flags=re.DOTALL)
+
+
+@contextlib.contextmanager
+def unpacked(results: Path | None) -> Iterator[Path]:
+    """The folder that is given, or a temporary one with the results of study/results."""
+    if results is not None:
+        yield results
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        unpack_all(KEPT, Path(scratch))
+        yield Path(scratch)
+
+
+def main() -> None:
+    """Print the tables, or write them into the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, help="results of all arms, FOLDER/results of the driver")
+    parser.add_argument("--question", type=int, action="append", help="only tables of this question; repeatable")
+    parser.add_argument("--write", action="store_true", help="put them into docs/study.md")
+    options = parser.parse_args()
+    made = {}
+    with unpacked(options.results) as results:
+        for name, table in tables(results).items():
+            if not options.question or table.question in options.question:
+                made[name] = render(table)
+                print(f"## {name} (question {table.question})\n\n{made[name]}\n", flush=True)
+    if options.write:
+        page = written(PAGE.read_text(encoding="utf-8"), made)
+        with atomic_path(PAGE) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The study's driver and its slices of the test collections."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+
+import plan
+import pyarrow.parquet as pq
+import pytest
+import slices
+from sentence_transformers import SentenceTransformer
+from tiny_models import sentence_transformer
+
+from mteb_hybrid.collections import mlqa_r, xquad_r
+from mteb_hybrid.collections.beir import BeirSource
+from mteb_hybrid.trainers import ParallelDataset
+from mteb_hybrid.trainers.recipes import Recipe
+
+
+def test_arms(study):
+    """Named once each, every training with three seeds; the arms of an initialiser differ in what they are about."""
+    found = plan.arms()
+    assert len({arm.id for arm in found}) == len(found)
+    seeds = defaultdict(set)
+    for arm in found:
+        seeds[arm.data, arm.start, arm.name].add(arm.seed)
+    assert all(there == ({0} if name == "start" else {0, 1, 2}) for (_, _, name), there in seeds.items())
+    assert {(arm.data, arm.test) for arm in found} == {("mlqa-r", "XQuADRFifth"), ("xquad-r", "MLQARFifth")}
+    assert {question for arm in found for question in arm.questions} == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+    for start in plan.CHOSEN:
+        recipes = [_recipe(study, arm) for arm in found if arm.start == start and arm.name != "start"]
+        assert len({(one.training.steps, one.training.batch_size, one.training.learning_rate) for one in recipes}) == 1
+
+
+@pytest.mark.parametrize("arm", [arm for arm in plan.arms() if arm.seed == 0], ids=lambda arm: arm.id)
+def test_recipes(study, arm):
+    """Every arm's recipe can be read, and says what its name says."""
+    recipe = _recipe(study, arm)
+    alpha = {"X-X-mono": 1, "X-Y": 0, "english": 1, "X-X-mixed": 1}.get(arm.name, 0.5)
+    assert recipe.sampler.alpha == (int(arm.name[-1]) / 10 if arm.name.startswith("alpha") else alpha)
+    assert recipe.sampler.monolingual == ("mixed" if arm.name == "X-X-mixed" else "one-language")
+    languages = {"english": 1, "languages2": 2, "languages3": 3, "languages5": 5, "languages7": 7}.get(arm.name)
+    assert languages == (recipe.sampler.languages and len(recipe.sampler.languages))
+    (data,) = recipe.data
+    assert data.fraction == {"data10": 0.1, "data25": 0.25, "data50": 0.5}.get(arm.name, 1)
+    assert data.name == (arm.data if arm.name != "negatives" else "mlqa-r-negatives")
+    assert recipe.loss.positives == ("parallel" if arm.name == "parallel" else "own")
+    assert recipe.loss.consistency == (0.1 if arm.name == "consistency" else 0)
+
+
+def _recipe(study, arm) -> Recipe:
+    return Recipe.read(study / "recipe.toml", ["model.name=any", *arm.recipe])
+
+
+@pytest.mark.parametrize("collection", [xquad_r, mlqa_r])
+def test_slices(collection, lareqa_data, tmp_path, monkeypatch):
+    """The same questions in every language, whole paragraphs, the same judgments; about a fifth of all."""
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
+    whole = collection()
+    kept = slices.questions(whole.load("en"))
+    assert 0.1 < len(kept) / len(whole.load("en").query_ids) < 0.3
+    slices.write_slice(whole, tmp_path)
+    part = BeirSource.of("Fifth", tmp_path).collection()
+    assert part.languages == whole.languages
+    for language in ("en", "zh"):
+        of_whole, of_part = whole.load(language), part.load(language)
+        assert set(of_part.query_ids) == kept & set(of_whole.query_ids)
+        answers = {
+            query: {of_whole.passages[position].strip() for position in positions}
+            for query, positions in zip(of_whole.query_ids, of_whole.relevant, strict=True)
+        }
+        for query, positions in zip(of_part.query_ids, of_part.relevant, strict=True):
+            assert {of_part.passages[position] for position in positions} == answers[query]
+        contexts = {of_whole.contexts[positions[0]] for query, positions in
+                    zip(of_whole.query_ids, of_whole.relevant, strict=True) if query in kept}  # fmt: skip
+        sentences = [
+            text.strip()
+            for text, context in zip(of_whole.passages, of_whole.contexts, strict=True)
+            if context in contexts
+        ]
+        assert sorted(of_part.passages) == sorted(sentences)
+
+
+@pytest.fixture
+def short(study, tmp_path):
+    """The study with two steps of four pairs instead of its own."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for path in study.glob("*.py"):
+        (folder / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    text = (study / "plan.py").read_text(encoding="utf-8")
+    (folder / "plan.py").write_text(re.sub(r"(?<=e-[45], )\d+\)", "2)", text), encoding="utf-8")
+    recipe = (study / "recipe.toml").read_text(encoding="utf-8")
+    (folder / "recipe.toml").write_text(recipe.replace("batch_size = 24", "batch_size = 4"), encoding="utf-8")
+    return folder
+
+
+def drive(short, model, work, *arms, ntrex=None):
+    words = [sys.executable, short / "run.py", "--model", model, "--work", work, "--jobs", "2"]
+    words += [] if ntrex is None else ["--ntrex", ntrex]
+    words += [word for arm in arms for word in ("--arm", arm)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_driver(lareqa_data, tmp_path, monkeypatch, short):
+    """An arm is trained, scored by `mteb run` and its model deleted; a second run does nothing; a failure is said."""
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
+    model = sentence_transformer(tmp_path / "tiny")
+    arms = ("xquad-r_e5_start", "xquad-r_e5_hybrid_seed1")
+    first = drive(short, model, tmp_path / "work", *arms)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stdout.startswith("2 arms; finished: 0")
+    (scored,) = (tmp_path / "work/results/xquad-r_e5_hybrid_seed1").rglob("MLQARFifthMultilingual.json")
+    rows = json.loads(scored.read_text())["scores"]["test"]
+    assert {row["hf_subset"] for row in rows} == set(mlqa_r().languages)
+    assert scored.parent.parent.name == "local__xquad-r_e5_hybrid_seed1"
+    assert not list((tmp_path / "work/models").iterdir())
+    assert model.is_dir()
+    again = drive(short, model, tmp_path / "work", *arms)
+    assert again.stdout.splitlines() == ["2 arms; finished: 2"]
+    failed = drive(short, tmp_path / "nowhere", tmp_path / "work", "mlqa-r_e5_hybrid_seed0")
+    assert failed.returncode == 1
+    assert "mlqa-r_e5_hybrid_seed0" in failed.stderr
+    assert "logs" in failed.stderr
+
+
+@pytest.mark.slow
+def test_what_arms_need_is_made(lareqa_data, ntrex_data, tmp_path, monkeypatch, short):
+    """Fewer layers, mined negatives, pre-training on bitext, and sentence-transformers' own samplers."""
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
+    model = sentence_transformer(tmp_path / "tiny", layers=6)
+    arms = [f"mlqa-r_{name}_seed0" for name in ("layers4_negatives", "layers4-ntrex_hybrid", "layers4_no-duplicates")]
+    done = drive(short, model, tmp_path / "work", *arms, "mlqa-r_layers4-ntrex_start", ntrex=ntrex_data)
+    assert done.returncode == 0, done.stdout + done.stderr
+    prepared = tmp_path / "work/prepared"
+    assert len(SentenceTransformer(str(prepared / "layers4"))[0].auto_model.encoder.layer) == 4
+    rows = pq.read_table(prepared / "negatives.parquet").to_pylist()
+    view = ParallelDataset.from_collection(mlqa_r())
+    assert len({row["item"] for row in rows}) == view.num_items
+    assert Counter(row["language"] for row in rows) == {
+        language: len(mlqa_r().load(language).query_ids) for language in mlqa_r().languages
+    }
+    assert all(row["negative"] != row["passage"] for row in rows)
+    bitext = pq.read_table(prepared / "ntrex.parquet")
+    assert bitext.num_rows == 1997
+    assert bitext["query_de"][0] == bitext["passage_de"][0]

@@ -1,0 +1,105 @@
+"""Results are kept in a compact form, and come back as they were but for the lists."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+
+import keep
+import pytest
+from miniqa_runs import write_runs
+from plan import arms
+
+from mteb_hybrid.rank_table import RankTable, find_tables
+from mteb_hybrid.significance import METRICS, read_scores
+
+MODEL = "mteb-hybrid__char-ngram"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with results and predictions of two models."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_runs(folder)
+    return folder
+
+
+@pytest.fixture
+def arm(runs, tmp_path):
+    """An arm's results, as the driver leaves them."""
+    folder = tmp_path / "results" / "an-arm"
+    for part in ("results", "predictions"):
+        shutil.copytree(runs / part / MODEL, folder / part / MODEL)
+    return folder
+
+
+def test_all_comes_back(arm, tmp_path):
+    """Every JSON file byte for byte, every table but for its lists, every score of single queries; and it is small."""
+    archive = keep.pack(arm, tmp_path / "kept")
+    assert archive.stat().st_size < sum(path.stat().st_size for path in arm.rglob("*") if path.is_file()) / 10
+    keep.unpack_all(tmp_path / "kept", tmp_path / "back")
+    back = tmp_path / "back/an-arm"
+    assert (back / "done").is_file()
+    before, after = ({path.relative_to(top): path for path in top.rglob("*.json*")} for top in (arm, back))
+    assert before.keys() == after.keys()
+    assert before
+    assert all(before[name].read_bytes() == after[name].read_bytes() for name in before)
+    for path in find_tables([arm]):
+        old, new = RankTable.read(path), RankTable.read(back / path.relative_to(arm))
+        assert old.info == new.info
+        columns = [name for name in old.rows.column_names if not name.startswith("top_")]
+        for one, other in zip(old.rows.select(columns).to_pylist(), new.rows.select(columns).to_pylist(), strict=True):
+            assert one["query_id"] == other["query_id"]
+            assert one["rank"] == other["rank"]
+            assert _judged(one) == _judged(other)
+    for metric in METRICS:
+        (old,), (new,) = (read_scores([top / "predictions"], metric) for top in (arm, back))
+        assert old.scores == new.scores
+        assert old.data == new.data
+
+
+def _judged(row) -> set[tuple]:
+    return set(zip(row["relevant_id"], row["relevant_language"], row["relevant_grade"], row["rank"], strict=True))
+
+
+def test_the_same_results_are_the_same_bytes(arm, tmp_path):
+    """Whenever and wherever they are packed."""
+    first, second = (keep.pack(arm, tmp_path / name).read_bytes() for name in ("one", "two"))
+    assert first == second
+
+
+def test_other_questions_are_refused(arm, tmp_path):
+    """Arms share the judgments of a task; results of other ones do not go in beside them."""
+    keep.pack(arm, tmp_path / "kept")
+    other = tmp_path / "other"
+    shutil.copytree(arm, other)
+    path = next(path for path in find_tables([other]) if "Multilingual" in str(path))
+    table = RankTable.read(path)
+    columns = {name: table.rows[name].to_pylist() for name in table.rows.column_names}
+    columns["query_id"][0] = "another"
+    keep.write_rank_table(path, table.info, columns)
+    with pytest.raises(ValueError, match="other questions or judgments"):
+        keep.pack(other, tmp_path / "kept")
+
+
+def test_kept_results_are_those_of_the_plan(study):
+    """Every archive is an arm of the plan; a few MiB in all."""
+    known = {f"{arm.id}.tar.xz" for arm in arms()}
+    kept = sorted((study / "results").glob("*.tar.xz"))
+    assert kept
+    assert {path.name for path in kept} <= known
+    assert sum(path.stat().st_size for path in kept) < 8 * 2**20
+
+
+def test_scores_follow_from_ranks(study, tmp_path):
+    """MAP of MTEB's JSON is the mean of 1/rank-based precisions of the kept tables, computed by plain loops."""
+    for archive in sorted((study / "results").glob("*hybrid_seed0.tar.xz")):
+        folder = tmp_path / archive.name
+        keep.unpack(archive, folder)
+        for path in itertools.chain(folder.rglob("*Multilingual.json"), folder.rglob("*Monolingual.json")):
+            for row in json.loads(path.read_text())["scores"]["test"]:
+                (table,) = folder.rglob(f"{path.stem}/test.{row['hf_subset']}.parquet")
+                ranks = RankTable.read(table).rows["rank"].to_pylist()
+                scores = [sum((place + 1) / rank for place, rank in enumerate(sorted(one))) / len(one) for one in ranks]
+                assert sum(scores) / len(scores) == pytest.approx(row["map"], abs=1e-6)
