@@ -1,6 +1,6 @@
 """Choose learning rate and number of steps of an initialiser, on held-out items of the training data only.
 
-    python study/choose.py --model DIR --start e5 --work FOLDER [--data mlqa-r] [--jobs 2]
+    python study/choose.py --model DIR --start e5 --work FOLDER [--data mlqa-r] [--jobs 2] [--full]
 
 Trains the hybrid arm at every learning rate and number of steps, with a tenth of the items held out, and writes
 FOLDER/choice/START.csv with the held-out metrics. What was chosen stands in study/plan.py; no test question is read.
@@ -18,7 +18,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from plan import RATES, STEPS
+from plan import FULL, FULL_STEPS, RATES, STEPS
 from run import BIN, RECIPE
 
 from mteb_hybrid.atomic import atomic_path
@@ -26,7 +26,9 @@ from mteb_hybrid.atomic import atomic_path
 METRICS = ("monolingual_map", "cross_lingual_map", "multilingual_map", "rank_distance")
 
 
-def train(model: Path, data: str, rate: float, steps: int, folder: Path, threads: int) -> dict[str, float]:
+def train(
+    model: Path, data: str, rate: float, steps: int, folder: Path, threads: int, more: tuple[str, ...] = ()
+) -> dict[str, float]:
     """Held-out metrics before and after one training of the hybrid arm; what is there is not trained again."""
     settings = {
         "model.name": f'"{model}"', "data": f'[{{kind="collection",name="{data}"}}]', "training.steps": steps,
@@ -35,7 +37,8 @@ def train(model: Path, data: str, rate: float, steps: int, folder: Path, threads
     }  # fmt: skip
     log = folder.parent / f"{folder.name}.log"
     if not (folder / "modules.json").is_file():
-        words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        named = [*more, *(f"{key}={value}" for key, value in settings.items())]
+        words = [word for setting in named for word in ("--set", setting)]
         resume = ["--resume"] if folder.exists() else []
         with log.open("a", encoding="utf-8") as stream:
             command = [str(BIN / "mteb-hybrid"), "train", str(RECIPE), *words, "--output", str(folder), *resume]
@@ -56,17 +59,19 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--data", default="mlqa-r")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--full", action="store_true", help="batches and steps for a GPU")
     options = parser.parse_args()
     folder = options.work / "choice"
     folder.mkdir(parents=True, exist_ok=True)
-    grid = list(itertools.product(RATES[options.start], STEPS[options.start]))
+    steps = (FULL_STEPS,) if options.full else STEPS[options.start]
+    grid = list(itertools.product(RATES[options.start], steps))
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     with ThreadPoolExecutor(options.jobs) as pool:
         rows = list(
             pool.map(
                 lambda point: train(
                     options.model.resolve(), options.data, *point,
-                    folder / f"{options.start}_rate{point[0]}_steps{point[1]}", threads,
+                    folder / f"{options.start}_rate{point[0]}_steps{point[1]}", threads, FULL if options.full else (),
                 ),
                 grid,
             )

@@ -70,6 +70,7 @@ def main() -> None:
             lr_scheduler_type="linear",
             optim="adamw_torch",
             seed=training.seed,
+            bf16=training.precision == "bf16",
             prompts=view.prompts(recipe.model.query_prompt, recipe.model.passage_prompt),
             batch_sampler=BatchSamplers.NO_DUPLICATES
             if options.sampler == "no-duplicates"

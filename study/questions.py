@@ -56,7 +56,7 @@ def tables(results: Path) -> dict[str, Table]:
     """
     made = _Makers(results)
     found = {}
-    for data, start in (("mlqa-r", "e5"), ("xquad-r", "e5"), ("mlqa-r", "layers4"), ("xquad-r", "layers4")):
+    for data, start in (("mlqa-r", "layers4"), ("mlqa-r", "e5"), ("xquad-r", "e5")):
         modes = made.modes(data, start)
         found[f"modes {data} {start}"] = Table(1, modes, _main_scores(recall=True), _pairs(modes, MAIN))
         found[f"bias {data} {start}"] = Table(1, modes, _bias_scores(), scores_as_rows=True)

@@ -1,6 +1,7 @@
 """Train and score the arms of the study; what is finished is not done again, and a killed run goes on.
 
     python study/run.py --model DIR --ntrex DIR --work FOLDER [--jobs 2] [--question 1] [--arm ID] [--keep-models]
+    python study/run.py --model DIR --ntrex DIR --work ANOTHER --full      # on a GPU: larger batches, whole collections
 
 DIR is the initialiser, such as intfloat/multilingual-e5-small, and the folder with NTREX-128's text files, for question
 9. Every arm is two commands that a user would give: ``mteb-hybrid train`` with study/recipe.toml (for the baselines of
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import prepare
-from plan import BASELINES, Arm, arms
+from plan import BASELINES, FULL, Arm, arms
 from slices import write_cards
 
 BIN = Path(sys.executable).parent
@@ -38,6 +39,7 @@ class Study:
         work: Where everything goes.
         model: The first initialiser: name on the hub, or directory.
         ntrex: Folder of NTREX's text files, if there is one.
+        full: Whether arms are trained and tested at the size of a GPU.
         jobs: Arms at the same time.
         keep_models: Whether models stay once they are scored.
         preparing: Held while something is made that several arms need.
@@ -46,6 +48,7 @@ class Study:
     work: Path
     model: str
     ntrex: Path | None = None
+    full: bool = False
     jobs: int = 1
     keep_models: bool = False
     preparing: threading.Lock = field(default_factory=threading.Lock)
@@ -117,7 +120,7 @@ class Study:
         """Train an arm, unless it is trained."""
         if (folder / "modules.json").is_file():
             return
-        settings = (f"model.name={self.start(arm.start)}", *arm.recipe)
+        settings = (f"model.name={self.start(arm.start)}", *arm.recipe, *(FULL if self.full else ()))
         words = [w for one in settings for w in ("--set", one.replace("PREPARED", str(self.prepared)))]
         if arm.name in BASELINES:
             program = (sys.executable, Path(__file__).with_name("plain.py"))
@@ -128,7 +131,8 @@ class Study:
 
     def _score(self, arm: Arm, model: Path) -> None:
         results = self.results(arm)
-        tasks = [f"{arm.test}{setting}" for setting in SETTINGS]
+        family = arm.test.removesuffix("Fifth") if self.full else arm.test
+        tasks = [f"{family}{setting}" for setting in SETTINGS]
         words = (BIN / "mteb", "run", "-t", *tasks, "-m", model, "--output-folder", results)
         self._command(arm, *words, "--prediction-folder", results / "predictions", "--verbosity", 1)
 
@@ -155,6 +159,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="the initialiser: a name on the hub, or a directory")
     parser.add_argument("--work", type=Path, required=True, help="folder for models, logs and results")
     parser.add_argument("--ntrex", type=Path, help="folder with NTREX-128's text files, such as eng.txt")
+    parser.add_argument("--full", action="store_true", help="batches, steps and test collections for a GPU")
     parser.add_argument("--jobs", type=int, default=1, help="arms at the same time")
     parser.add_argument("--question", type=int, action="append", help="only arms for this question; repeatable")
     parser.add_argument("--arm", action="append", help="only this arm; repeatable")
@@ -168,7 +173,7 @@ def main() -> None:
     ]
     directory = Path(options.model).expanduser()
     start = str(directory.resolve()) if directory.is_dir() else options.model
-    study = Study(options.work.resolve(), start, options.ntrex, options.jobs, options.keep_models)
+    study = Study(options.work.resolve(), start, options.ntrex, options.full, options.jobs, options.keep_models)
     print(f"{len(chosen)} arms; finished: {sum(map(study.is_done, chosen))}", flush=True)
     problems = study.run(chosen)
     sys.exit("\n".join(problems) or 0)

@@ -1,0 +1,49 @@
+"""docs/study.md says what the kept results say, and names commands that are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+
+import mteb
+import pytest
+import tables
+from mteb.cli.build_cli import build_cli
+from questions import tables as all_tables
+
+PAGE = tables.PAGE.read_text(encoding="utf-8")
+COMMANDS = [*re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE), *re.findall(r"`[^`]*?(mteb run [^`]*)`", PAGE)]
+
+
+@pytest.mark.slow
+def test_tables_are_those_of_the_results(tmp_path):
+    """Every table of the page is what `python study/tables.py` makes of the results that are in the repository."""
+    places = re.findall(r"<!-- study: ([\w -]+?) -->", PAGE)
+    with tables.unpacked(None) as results:
+        found = all_tables(results)
+        assert sorted(places) == sorted(found)
+        made = {name: tables.render(table) for name, table in found.items()}
+    assert tables.written(PAGE, made) == PAGE
+
+
+@pytest.mark.parametrize("command", sorted({c for c in COMMANDS if c.startswith("python study/")}))
+def test_study_commands(study, command):
+    """The script is there and has the options."""
+    _, script, *words = shlex.split(command)
+    shown = subprocess.run(
+        [sys.executable, study.parent / script, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z-]+", shown))
+
+
+@pytest.mark.parametrize("command", sorted({c for c in COMMANDS if c.startswith("mteb run")}))
+def test_mteb_commands(command):
+    """MTEB's parser takes it, and knows its tasks and benchmarks."""
+    arguments = build_cli().parse_args(shlex.split(command)[1:])
+    for name in arguments.tasks or ():
+        if name != "MyCollectionMonolingual":  # the user's own
+            assert mteb.get_task(name).metadata.name == name
+    for name in arguments.benchmarks or ():
+        assert mteb.get_benchmark(name).tasks
