@@ -22,7 +22,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import prepare
 from plan import BASELINES, FULL, Arm, arms
 from slices import write_cards
 
@@ -81,15 +80,21 @@ class Study:
         """Initialiser by its name in the plan: name on the hub, or directory."""
         return self.model if name == "e5" else str(self.prepared / name)
 
+    def needs_ntrex(self, arm: Arm) -> bool:
+        """Whether an arm starts from a model that is pre-trained on NTREX, and that model is not there yet."""
+        return arm.start == "layers4-ntrex" and not (self.prepared / arm.start / "modules.json").is_file()
+
     def _prepare(self, arm: Arm) -> None:
         """Make what an arm needs, unless it is there."""
-        if arm.start != "e5":
-            small = prepare.first_layers(self.model, self.prepared)
-            if any("negatives.parquet" in setting for setting in arm.settings):
-                prepare.negatives(small, self.prepared)
-        if arm.start == "layers4-ntrex" and not (self.prepared / arm.start / "modules.json").is_file():
-            if self.ntrex is None:
-                sys.exit(f"{arm.id} needs --ntrex")
+        if arm.start == "e5":
+            return
+        import prepare  # loads torch, which a driver with nothing to prepare does without
+
+        small = prepare.first_layers(self.model, self.prepared)
+        if any("negatives.parquet" in setting for setting in arm.settings):
+            prepare.negatives(small, self.prepared)
+        if self.needs_ntrex(arm):
+            assert self.ntrex is not None
             table = prepare.bitext(self.ntrex, self.prepared)
             pretraining = Arm(
                 "pretraining", "ntrex", "layers4",
@@ -175,6 +180,9 @@ def main() -> None:
     start = str(directory.resolve()) if directory.is_dir() else options.model
     study = Study(options.work.resolve(), start, options.ntrex, options.full, options.jobs, options.keep_models)
     print(f"{len(chosen)} arms; finished: {sum(map(study.is_done, chosen))}", flush=True)
+    left = [arm for arm in chosen if not study.is_done(arm)]
+    if study.ntrex is None and (lacking := [arm.id for arm in left if study.needs_ntrex(arm)]):
+        parser.error(f"--ntrex is missing, and {lacking[0]} needs it")
     problems = study.run(chosen)
     sys.exit("\n".join(problems) or 0)
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import plan
 import pyarrow.parquet as pq
@@ -87,28 +88,89 @@ def test_slices(collection, lareqa_data, tmp_path, monkeypatch):
 
 @pytest.fixture
 def short(study, tmp_path):
-    """The study with two steps of four pairs instead of its own."""
+    """The study with two steps of four pairs instead of its own, and a folder of programs of its own."""
     folder = tmp_path / "study"
     folder.mkdir()
     for path in study.glob("*.py"):
         (folder / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    text = (study / "plan.py").read_text(encoding="utf-8")
-    (folder / "plan.py").write_text(re.sub(r"(?<=e-[45], )\d+\)", "2)", text), encoding="utf-8")
+    steps = re.sub(r"(?<=e-[45], )\d+\)", "2)", (study / "plan.py").read_text(encoding="utf-8"))
+    (folder / "plan.py").write_text(steps, encoding="utf-8")
     recipe = (study / "recipe.toml").read_text(encoding="utf-8")
     (folder / "recipe.toml").write_text(recipe.replace("batch_size = 24", "batch_size = 4"), encoding="utf-8")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("mteb", "mteb-hybrid"):
+        (programs / name).symlink_to(Path(sys.executable).with_name(name))
+    driver = (folder / "run.py").read_text(encoding="utf-8")
+    found = driver.replace("BIN = Path(sys.executable).parent", f"BIN = Path({str(programs)!r})")
+    assert found != driver
+    (folder / "run.py").write_text(found, encoding="utf-8")
     return folder
 
 
-def drive(short, model, work, *arms, ntrex=None):
-    words = [sys.executable, short / "run.py", "--model", model, "--work", work, "--jobs", "2"]
+def pretend(short, name, *lines):
+    """Put a shell script in the place of a program; it writes its arguments down."""
+    program = short.parent / "bin" / name
+    program.unlink()
+    record = short.parent / f"{name}.txt"
+    program.write_text("\n".join(["#!/bin/sh", f'echo "$@" >> {record}', *lines, ""]), encoding="utf-8")
+    program.chmod(0o755)
+    return record
+
+
+def drive(short, model, work, *arms, ntrex=None, options=()):
+    words = [sys.executable, short / "run.py", "--model", model, "--work", work, "--jobs", "2", *options]
     words += [] if ntrex is None else ["--ntrex", ntrex]
     words += [word for arm in arms for word in ("--arm", arm)]
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
+TRAINS = 'while [ "$1" != --output ]; do shift; done; mkdir -p "$2/training"'
+
+
+def test_what_is_finished_is_not_done_again(lareqa_data, tmp_path, monkeypatch, short):
+    """An arm whose training failed goes on with it; one whose scoring failed is scored only; failures are said."""
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
+    work, arm = tmp_path / "work", "mlqa-r_e5_hybrid_seed0"
+    trained = pretend(short, "mteb-hybrid", TRAINS, "exit 3")
+    scored = pretend(short, "mteb", "exit 3")
+    failed = drive(short, "any", work, arm)
+    assert failed.returncode == 1
+    assert arm in failed.stderr
+    assert "logs" in failed.stderr
+    assert not scored.exists()
+    assert "--resume" not in trained.read_text()
+    pretend(short, "mteb-hybrid", TRAINS, 'touch "$2/modules.json"')
+    assert drive(short, "any", work, arm).returncode == 1
+    assert trained.read_text().splitlines()[-1].endswith("--resume")
+    assert len(scored.read_text().splitlines()) == 1
+    assert (work / "models" / arm).is_dir()
+    pretend(short, "mteb", 'while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"')
+    for _ in range(2):
+        assert drive(short, "any", work, arm).returncode == 0
+    assert len(trained.read_text().splitlines()) == 2
+    assert len(scored.read_text().splitlines()) == 2
+    assert not (work / "models" / arm).exists()
+
+
+def test_full(lareqa_data, tmp_path, monkeypatch, short):
+    """On a GPU: larger batches, more steps, whole collections; the model stays where it is asked for."""
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
+    trained = pretend(short, "mteb-hybrid", TRAINS, 'touch "$2/modules.json"')
+    scored = pretend(short, "mteb", 'while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"')
+    arm = "xquad-r_e5_hybrid_seed2"
+    assert drive(short, "any", tmp_path / "work", arm, options=["--full", "--keep-models"]).returncode == 0
+    assert "-t MLQARMonolingual MLQARCrossLingual MLQARMultilingual -m" in scored.read_text()
+    words = trained.read_text().split()
+    changes = [words[number + 1] for number, word in enumerate(words) if word == "--set"]
+    training = Recipe.read(short / "recipe.toml", changes).training
+    assert (training.batch_size, training.steps, training.precision, training.seed) == (100, 400, "bf16", 2)
+    assert (tmp_path / "work/models" / arm).is_dir()
+
+
 @pytest.mark.slow
 def test_driver(lareqa_data, tmp_path, monkeypatch, short):
-    """An arm is trained, scored by `mteb run` and its model deleted; a second run does nothing; a failure is said."""
+    """An arm is trained, scored by `mteb run`, and its model deleted; the initialiser stays."""
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
     model = sentence_transformer(tmp_path / "tiny")
     arms = ("xquad-r_e5_start", "xquad-r_e5_hybrid_seed1")
@@ -121,12 +183,6 @@ def test_driver(lareqa_data, tmp_path, monkeypatch, short):
     assert scored.parent.parent.name == "local__xquad-r_e5_hybrid_seed1"
     assert not list((tmp_path / "work/models").iterdir())
     assert model.is_dir()
-    again = drive(short, model, tmp_path / "work", *arms)
-    assert again.stdout.splitlines() == ["2 arms; finished: 2"]
-    failed = drive(short, tmp_path / "nowhere", tmp_path / "work", "mlqa-r_e5_hybrid_seed0")
-    assert failed.returncode == 1
-    assert "mlqa-r_e5_hybrid_seed0" in failed.stderr
-    assert "logs" in failed.stderr
 
 
 @pytest.mark.slow
@@ -134,9 +190,12 @@ def test_what_arms_need_is_made(lareqa_data, ntrex_data, tmp_path, monkeypatch, 
     """Fewer layers, mined negatives, pre-training on bitext, and sentence-transformers' own samplers."""
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
     model = sentence_transformer(tmp_path / "tiny", layers=6)
+    pretend(short, "mteb", 'while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"')
     arms = [f"mlqa-r_{name}_seed0" for name in ("layers4_negatives", "layers4-ntrex_hybrid", "layers4_no-duplicates")]
-    done = drive(short, model, tmp_path / "work", *arms, "mlqa-r_layers4-ntrex_start", ntrex=ntrex_data)
+    done = drive(short, model, tmp_path / "work", *arms, ntrex=ntrex_data, options=["--keep-models"])
     assert done.returncode == 0, done.stdout + done.stderr
+    for arm in arms:
+        assert len(SentenceTransformer(str(tmp_path / "work/models" / arm))[0].auto_model.encoder.layer) == 4
     prepared = tmp_path / "work/prepared"
     assert len(SentenceTransformer(str(prepared / "layers4"))[0].auto_model.encoder.layer) == 4
     rows = pq.read_table(prepared / "negatives.parquet").to_pylist()
