@@ -115,7 +115,9 @@ class Study:
                 self._train(arm, model)
             self._score(arm, model)
         except subprocess.CalledProcessError as error:
-            return f"{arm.id}: {error}; see {self.work / 'logs' / arm.id}.log"
+            problem = f"{arm.id}: {error}; see {self.work / 'logs' / arm.id}.log"
+            print(problem, flush=True)
+            return problem
         (self.results(arm) / "done").touch()
         if not self.keep_models and model.is_relative_to(self.work / "models"):
             shutil.rmtree(model)
@@ -136,6 +138,8 @@ class Study:
 
     def _score(self, arm: Arm, model: Path) -> None:
         results = self.results(arm)
+        if results.exists():  # killed while it was scored: MTEB does not write its files at once, one may be cut off
+            shutil.rmtree(results)
         family = arm.test.removesuffix("Fifth") if self.full else arm.test
         tasks = [f"{family}{setting}" for setting in SETTINGS]
         words = (BIN / "mteb", "run", "-t", *tasks, "-m", model, "--output-folder", results)

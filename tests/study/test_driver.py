@@ -129,7 +129,7 @@ TRAINS = 'while [ "$1" != --output ]; do shift; done; mkdir -p "$2/training"'
 
 
 def test_what_is_finished_is_not_done_again(lareqa_data, tmp_path, monkeypatch, short):
-    """An arm whose training failed goes on with it; one whose scoring failed is scored only; failures are said."""
+    """An arm whose training failed goes on with it; one whose scoring failed is scored anew; failures are said."""
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
     work, arm = tmp_path / "work", "mlqa-r_e5_hybrid_seed0"
     trained = pretend(short, "mteb-hybrid", TRAINS, "exit 3")
@@ -145,12 +145,16 @@ def test_what_is_finished_is_not_done_again(lareqa_data, tmp_path, monkeypatch, 
     assert trained.read_text().splitlines()[-1].endswith("--resume")
     assert len(scored.read_text().splitlines()) == 1
     assert (work / "models" / arm).is_dir()
+    half = work / "results" / arm / "half.json"
+    half.parent.mkdir()
+    half.write_text("{")
     pretend(short, "mteb", 'while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"')
     for _ in range(2):
         assert drive(short, "any", work, arm).returncode == 0
     assert len(trained.read_text().splitlines()) == 2
     assert len(scored.read_text().splitlines()) == 2
     assert not (work / "models" / arm).exists()
+    assert not half.exists()
 
 
 def test_full(lareqa_data, tmp_path, monkeypatch, short):
