@@ -146,7 +146,7 @@ def test_what_is_finished_is_not_done_again(lareqa_data, tmp_path, monkeypatch, 
     assert len(scored.read_text().splitlines()) == 1
     assert (work / "models" / arm).is_dir()
     half = work / "results" / arm / "half.json"
-    half.parent.mkdir()
+    half.parent.mkdir(parents=True)
     half.write_text("{")
     pretend(short, "mteb", 'while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"')
     for _ in range(2):
