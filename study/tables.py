@@ -34,10 +34,11 @@ _SHORT = {setting: short for short, setting in SETTINGS.items()}
 
 def render(table: Table) -> str:
     """A table's scores and differences in Markdown."""
-    return "\n".join([*_scores(table), *_differences(findings(table.contrasts))])
+    return "\n".join([*score_lines(table), *_differences(findings(table.contrasts))])
 
 
-def _scores(table: Table) -> list[str]:
+def score_lines(table: Table) -> list[str]:
+    """A table's scores in Markdown: mean and standard deviation over seeds."""
     if table.scores_as_rows:
         return _transposed(table)
     lines = ["| | seeds | " + " | ".join(table.scores) + " |", "|---|---|" + "---|" * len(table.scores)]
