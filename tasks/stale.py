@@ -1,4 +1,4 @@
-"""What a run finds in MTEB's cache: results of other data are set aside, and what is missing is checked for first."""
+"""What a run finds in MTEB's cache: results of other data and broken ones are set aside; what is missing is checked."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mteb.models.model_meta import ModelMeta
+
     from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> None:
     """Before a run: see that the data of what is to be evaluated can be had, and set results of other data aside.
+
+    MTEB does not write its results at once: a run that was killed may leave half a file, on which every later run would
+    fail. It is set aside as well, under the ending ``.broken``, and what was in it is evaluated again.
 
     MTEB asks a cached result for the revision of its data only where subsets are missing, and would serve the others.
     A result that is set aside stays beside the new one, under its revision, and comes back when its data does. This is
@@ -46,7 +51,7 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
     cache = options.get("cache", inspect.signature(evaluate).parameters["cache"].default)
     cached = strategy == "only-missing" and hasattr(cache, "load_task_result")
     meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs")) if ours and cached else None
-    results = [None if meta is None else cache.load_task_result(task.metadata.name, meta) for task in ours]
+    results = [None if meta is None else _load(cache, task.metadata.name, meta) for task in ours]
     if options.get("raise_error", True) and strategy != "only-cache":
         for task, result in zip(ours, results, strict=True):
             if not _is_complete(task, result):
@@ -54,6 +59,21 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
     if meta is not None:
         for task, result in zip(ours, results, strict=True):
             _set_aside(task, result, cache.get_task_result_path(task.metadata.name, meta), str(meta.name))
+
+
+def _load(cache: Any, task: str, meta: ModelMeta) -> Any:
+    """A cached result; None if there is none, or none that can be read."""
+    try:
+        return cache.load_task_result(task, meta)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever half a file, or another one, leads to
+        path: Path = cache.get_task_result_path(task, meta)
+        broken = path.with_name(f"{path.name}.broken")
+        path.replace(broken)
+        logger.warning(
+            "%s: the cached results of %s cannot be read (%s); they are now in %s, and evaluated again",
+            task, meta.name, str(error).partition("\n")[0], broken,
+        )  # fmt: skip
+        return None
 
 
 def _is_complete(task: AbsTaskRankedRetrieval, result: Any) -> bool:

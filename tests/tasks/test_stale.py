@@ -169,3 +169,23 @@ def test_a_path_given_in_the_metadata_is_read(copies, monkeypatch):
     assert rows(result) == expected
     assert result.dataset_revision.startswith("local-")
     assert task.metadata.dataset["path"] == path
+
+
+@pytest.mark.parametrize("left", [0, 1, 0.5, 0.99, "{}", "[1]", "\udcff"])
+def test_half_a_result_is_set_aside(cache, caplog, left):
+    """MTEB's file was cut off when a run was killed: the next one says so, and evaluates again."""
+    _, first = evaluate(CountingEncoder(), only("sw"), cache=cache)
+    (path,) = cache.cache_path.rglob("MIRACLMonolingualOfThree.json")
+    whole = path.read_bytes()
+    cut = left.encode(errors="surrogateescape") if isinstance(left, str) else whole[: int(left * len(whole))]
+    path.write_bytes(whole[:1] if left == 1 else cut)
+    broken = path.read_bytes()
+    _, second = evaluate(CountingEncoder(), only("sw"), cache=cache)
+    assert rows(second) == rows(first)
+    assert path.with_name(f"{path.name}.broken").read_bytes() == broken
+    assert "cannot be read" in caplog.text
+    assert str(path) in caplog.text
+    idle = CountingEncoder()
+    _, third = evaluate(idle, only("sw"), cache=cache)
+    assert rows(third) == rows(first)
+    assert not idle.seen
