@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 from evidence import findings, spread
 from keep import KEPT, unpack_all
+from paper import PAPER, SCORES
+from plan import MODES
 from questions import SETTINGS, tables
 
 from mteb_hybrid.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from evidence import Finding
     from questions import Table
@@ -93,6 +95,25 @@ def _differences(found: Sequence[Finding]) -> list[str]:
     return lines
 
 
+def beside(found: Mapping[str, Table]) -> dict[str, str]:
+    """The paper's tables and ours side by side, as "paper" and the collection's name in lower case."""
+    ours = {"XQuAD-R": ("modes mlqa-r layers4", "modes mlqa-r e5"), "MLQA-R": ("modes xquad-r e5",)}
+    made = {}
+    for collection, encoders in PAPER.items():
+        names = [name.rpartition(" ")[2] for name in ours[collection]]
+        headings = [*(f"{encoder}, the paper" for encoder in encoders), *(f"{name}, here" for name in names)]
+        lines = ["| | | " + " | ".join(headings) + " |", "|---|---|" + "---|" * len(headings)]
+        for column, score in enumerate(SCORES):
+            for mode in MODES:
+                values = [ways[mode][column] for ways in encoders.values()]
+                theirs = [f"{value:.3f}" if value < 1 else str(value) for value in values]
+                tables = [found[name] for name in ours[collection]]
+                cells = [_cell(table.groups[mode].values(table.scores[score])) for table in tables]
+                lines.append(f"| {score} | {mode} | " + " | ".join([*theirs, *cells]) + " |")
+        made[f"paper {collection.lower()}"] = "\n".join(lines)
+    return made
+
+
 def written(page: str, made: dict[str, str]) -> str:
     """The page with its tables replaced by those that were made."""
 
@@ -121,9 +142,10 @@ def main() -> None:
     parser.add_argument("--question", type=int, action="append", help="only tables of this question; repeatable")
     parser.add_argument("--write", action="store_true", help="put them into docs/study.md")
     options = parser.parse_args()
-    made = {}
     with unpacked(options.results) as results:
-        for name, table in tables(results).items():
+        found = tables(results)
+        made = beside(found)
+        for name, table in found.items():
             if not options.question or table.question in options.question:
                 made[name] = render(table)
                 print(f"## {name} (question {table.question})\n\n{made[name]}\n", flush=True)

@@ -26,7 +26,9 @@ def test_tables_are_those_of_the_results():
     """
     with tables.unpacked(None) as results:
         found = all_tables(results)
-        assert sorted(PLACES) == sorted(found)
+        beside = tables.beside(found)
+        assert sorted(PLACES) == sorted([*found, *beside])
+        assert {name: PLACES[name] for name in beside} == beside
         for name, table in found.items():
             assert PLACES[name].startswith("\n".join(tables.score_lines(table))), name
         assert PLACES["lareqa mlqa-r layers4"] == tables.render(found["lareqa mlqa-r layers4"])
