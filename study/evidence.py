@@ -1,35 +1,66 @@
 """What the results say: scores of arms over seeds, and differences between arms with their significance.
 
-Arms of one name and several seeds are a group. Two groups are compared by `mteb_hybrid.significance`, as the command
-``mteb-hybrid compare`` does: once on scores averaged over the seeds, question by question, which gives the difference,
-its interval and its p-value, and once for each seed, which tells whether the difference is there every time.
+Arms of one name and several seeds are a group. Scores of single questions are averaged over the seeds of a group. Two
+kinds of chance are looked at apart:
+
+- other questions: p-values of `mteb_hybrid.significance`'s sign-flip test of the mean over settings, over questions, as
+  ``mteb-hybrid compare`` has it, and over paragraphs, whose questions share passages; intervals are a bootstrap over
+  paragraphs;
+- other seeds: in how many pairs of trainings the difference has the same sign.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import json
 import statistics
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mteb_hybrid.reporting import read_across, read_results, summarise
-from mteb_hybrid.significance import ModelScores, compare, read_scores
-from mteb_hybrid.significance.adjust import holm
+from mteb_hybrid.reporting import read_results, summarise
+from mteb_hybrid.significance import PairedDifferences, holm, read_scores, sign_flip_test
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from plan import Arm
 
     from mteb_hybrid.reporting import ModelSummary
-    from mteb_hybrid.significance import SettingComparison
 
-DRAWS, SAMPLES = 10_000, 2_000
-"""Sign patterns and bootstrap samples: p-values have a floor of 1e-4."""
 LEVEL = 0.05
+SAMPLES = 10_000
+Questions = dict[str, dict[str, float]]
+"""Subset to question to score."""
+
+
+@dataclass(frozen=True)
+class ArmScores:
+    """Scores of one arm, averaged over questions.
+
+    Attributes:
+        summary: From MTEB's JSON.
+        across: Those that take all query languages at once, by name.
+    """
+
+    summary: ModelSummary
+    across: Mapping[str, float]
+
+    def mean(self, setting: str, score: str, subsets: Iterable[str] | None = None) -> float | None:
+        """Mean of a score over the subsets of a setting, or some of them; None if it is not there."""
+        if subsets is None:
+            return self.summary.mean(setting, score)
+        found = self.summary.scores[setting]
+        return statistics.fmean(found[name][score] for name in subsets)
+
+    def pooled(self, score: str) -> float | None:
+        """The same of the pooled setting, also of a score that takes all query languages at once."""
+        mean = self.mean("Multilingual", score)
+        return self.across.get(score) if mean is None else mean
 
 
 @dataclass(frozen=True)
@@ -44,46 +75,51 @@ class Group:
     results: Path
     arms: tuple[Arm, ...]
 
-    @cached_property
-    def summaries(self) -> list[ModelSummary]:
-        """Means over subsets, of every seed."""
-        return [_summary(self.results / arm.id) for arm in self.arms]
-
-    def values(self, score: Callable[[ModelSummary], float | None]) -> list[float]:
+    def values(self, score: Callable[[ArmScores], float | None]) -> list[float]:
         """One score of every seed; those that lack it are left out."""
-        found = map(score, self.summaries)
+        found = [score(_arm_scores(self.results / arm.id)) for arm in self.arms]
         return [value for value in found if value is not None]
 
-    def queries(self, metric: str, setting: str, subsets: Iterable[str] | None = None) -> list[ModelScores]:
+    def queries(self, metric: str, setting: str) -> list[Questions]:
         """A metric of single queries in one setting, of every seed."""
-        found = []
-        for arm in self.arms:
-            (one,) = read_scores([self.results / arm.id / "predictions"], metric)
-            ((family, scores),) = ((key, value) for key, value in one.scores.items() if key[1] == setting)
-            kept = {name: scores[name] for name in (scores if subsets is None else subsets)}
-            found.append(ModelScores(arm.id, one.revision, scores={family: kept}, data=one.data))
-        return found
+        return [_questions(self.results / arm.id, metric, setting) for arm in self.arms]
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A difference that a question asks for: first less second.
+    """A difference that a question asks for: of two groups, or of two differences.
 
     Attributes:
-        first: Names of a group: what the table calls it, and the group.
-        second: The other one.
+        plus: What the table calls a group, and the group; one, or two.
+        minus: As many others; the difference is the sum of ``plus`` less the sum of ``minus``.
         metric: As ``mteb-hybrid compare`` has it.
         setting: ``Monolingual``, ``CrossLingual`` or ``Multilingual``.
         subsets: Subsets that are averaged. Default: all.
-        note: What to call them.
+        less: Subsets whose mean is taken off; the questions must be the same in all of them.
+        note: What to call the subsets.
     """
 
-    first: tuple[str, Group]
-    second: tuple[str, Group]
+    plus: tuple[tuple[str, Group], ...]
+    minus: tuple[tuple[str, Group], ...]
     metric: str
     setting: str
     subsets: tuple[str, ...] | None = None
+    less: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All groups."""
+        return tuple(group for _, group in (*self.plus, *self.minus))
+
+    def scores(self, group: Group) -> list[Questions]:
+        """Scores of a group's seeds that the difference is taken of."""
+        found = group.queries(self.metric, self.setting)
+        if self.subsets is not None:
+            found = [{name: one[name] for name in (*self.subsets, *self.less)} for one in found]
+        if not self.less:
+            return found
+        return [{"mean": _less(one, self.subsets or (), self.less)} for one in found]
 
 
 @dataclass(frozen=True)
@@ -92,32 +128,40 @@ class Finding:
 
     Attributes:
         contrast: What was asked.
-        mean: The comparison of scores that are averaged over the seeds.
-        seeds: Difference and p-value of each seed.
-        p: p-value of the mean, adjusted over all contrasts of the table by Holm's method.
+        difference: Mean over settings, of scores that are averaged over the seeds.
+        low: Lower end of its 95 % interval, a bootstrap over paragraphs.
+        high: Its upper end.
+        p: p-value over paragraphs, adjusted over all contrasts of the table by Holm's method.
+        p_compare: p-value over questions, as ``mteb-hybrid compare`` has it, not adjusted.
+        agreeing: Combinations of trainings, one of each group, whose difference has the same sign.
+        combinations: How many there are.
     """
 
     contrast: Contrast
-    mean: SettingComparison
-    seeds: tuple[tuple[float, float], ...]
-    p: float = field(default=1.0)
-
-    @property
-    def agreeing(self) -> int:
-        """Seeds whose difference has the mean's sign."""
-        return sum(difference * self.mean.difference > 0 for difference, _ in self.seeds)
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_compare: float
+    agreeing: int
+    combinations: int
 
     @property
     def holds(self) -> bool:
-        """Whether the difference is significant over questions and has the same sign with every seed."""
-        return self.p <= LEVEL and self.agreeing == len(self.seeds)
+        """Whether the difference is significant over questions and paragraphs, and there whatever the seeds."""
+        return max(self.p, self.p_compare) <= LEVEL and self.agreeing == self.combinations
 
 
-def findings(contrasts: Sequence[Contrast]) -> list[Finding]:
-    """The contrasts of one table, which are one family of tests; those of groups without results are left out."""
-    found = [_compare(one) for one in contrasts if one.first[1].arms and one.second[1].arms]
-    adjusted = holm(np.array([one.mean.p for one in found])) if found else []
-    return [Finding(one.contrast, one.mean, one.seeds, float(p)) for one, p in zip(found, adjusted, strict=True)]
+def findings(contrasts: Sequence[Contrast], paragraphs: Mapping[str, int]) -> list[Finding]:
+    """The contrasts of one table, which are one family of tests; those of groups without results are left out.
+
+    Args:
+        contrasts: What is asked.
+        paragraphs: Number of the paragraph of each question.
+    """
+    found = [_find(one, paragraphs) for one in contrasts if all(group.arms for group in one.groups)]
+    adjusted = holm(np.array([one.p for one in found])) if found else []
+    return [replace(one, p=float(p)) for one, p in zip(found, adjusted, strict=True)]
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -125,48 +169,76 @@ def spread(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) if len(values) > 1 else None
 
 
-def _compare(contrast: Contrast) -> Finding:
-    first, second = (
-        group.queries(contrast.metric, contrast.setting, contrast.subsets)
-        for _, group in (contrast.first, contrast.second)
-    )
-    shared = _by_seed(contrast.first[1], first, contrast.second[1], second)
-    averaged = _average([one for one, _ in shared]), _average([other for _, other in shared])
-    (mean,) = compare(*averaged, contrast.metric, draws=DRAWS, samples=SAMPLES)
-    seeds = []
-    for one, other in shared:
-        (single,) = compare(one, other, contrast.metric, draws=DRAWS, samples=2)
-        seeds.append((single.mean.difference, single.mean.p))
-    return Finding(contrast, mean.mean, tuple(seeds))
+def _find(contrast: Contrast, paragraphs: Mapping[str, int]) -> Finding:
+    signed = [(sign, contrast.scores(group)) for sign, side in ((1, contrast.plus), (-1, contrast.minus))
+              for _, group in side]  # fmt: skip
+    first, second = (_sum([_average(seeds) for sign, seeds in signed if sign == side]) for side in (1, -1))
+    rows = PairedDifferences.between(first, second)
+    of_question = rows.contributions.mean(axis=1)
+    numbers = np.unique([paragraphs[question] for question in rows.questions], return_inverse=True)[1]
+    sums, sizes = np.bincount(numbers, of_question), np.bincount(numbers)
+    low, high = _interval(sums, sizes)
+    means = [[sign * _macro(one) for one in seeds] for sign, seeds in signed]
+    differences = [sum(combination) for combination in itertools.product(*means)]
+    difference = float(of_question.sum())
+    return Finding(
+        contrast, difference, low, high, _p(sums), sign_flip_test(rows).macro,
+        sum(one * difference > 0 for one in differences), len(differences),
+    )  # fmt: skip
 
 
-def _by_seed(
-    one: Group, first: list[ModelScores], other: Group, second: list[ModelScores]
-) -> list[tuple[ModelScores, ModelScores]]:
-    """Scores of the same seed; an initialiser, which has none, is compared with every seed."""
-    if len(first) == 1 or len(second) == 1:
-        count = max(len(first), len(second))
-        return list(zip(first * (count // len(first)), second * (count // len(second)), strict=True))
-    partner = {arm.seed: scores for arm, scores in zip(other.arms, second, strict=True)}
-    return [(scores, partner[arm.seed]) for arm, scores in zip(one.arms, first, strict=True) if arm.seed in partner]
+def _p(values: NDArray[np.float64]) -> float:
+    """p-value of the sign-flip test of a mean of 0; values of shape (observations,)."""
+    names = tuple(map(str, range(len(values))))
+    column = values[:, None]
+    return float(sign_flip_test(PairedDifferences(names, ("mean",), column, np.ones(column.shape, dtype=bool))).macro)
 
 
-def _average(seeds: Sequence[ModelScores]) -> ModelScores:
+def _interval(sums: NDArray[np.float64], sizes: NDArray[np.int64]) -> tuple[float, float]:
+    """95 % interval of the mean over questions, from resampled paragraphs: their sums and numbers of questions."""
+    drawn = np.random.default_rng(0).integers(len(sums), size=(SAMPLES, len(sums)))
+    means = sizes.sum() * sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _average(seeds: Sequence[Questions]) -> Questions:
     """The mean over seeds of every question's score."""
-    first = seeds[0]
-    scores = {
-        family: {
-            subset: {
-                question: sum(one.scores[family][subset][question] for one in seeds) / len(seeds)
-                for question in questions
-            }
-            for subset, questions in subsets.items()
-        }
-        for family, subsets in first.scores.items()
+    total = _sum(seeds)
+    return {subset: {name: value / len(seeds) for name, value in scores.items()} for subset, scores in total.items()}
+
+
+def _sum(parts: Sequence[Questions]) -> Questions:
+    """Sums question by question; all parts have the same subsets and questions."""
+    return {
+        subset: {name: sum(part[subset][name] for part in parts) for name in scores}
+        for subset, scores in parts[0].items()
     }
-    return ModelScores(f"{first.model} and other seeds", first.revision, scores=scores, data=first.data)
 
 
-def _summary(folder: Path) -> ModelSummary:
-    (summary,) = summarise(read_results(folder / "results"), read_across([folder / "predictions"]))
-    return summary
+def _macro(scores: Questions) -> float:
+    """The mean over subsets of the mean over questions."""
+    return statistics.fmean(statistics.fmean(questions.values()) for questions in scores.values())
+
+
+def _less(scores: Questions, subsets: Sequence[str], less: Sequence[str]) -> dict[str, float]:
+    """Of every question its mean over some subsets less its mean over others."""
+    return {
+        name: statistics.fmean(scores[subset][name] for subset in subsets)
+        - statistics.fmean(scores[subset][name] for subset in less)
+        for name in scores[subsets[0]]
+    }
+
+
+@functools.cache
+def _questions(folder: Path, metric: str, setting: str) -> Questions:
+    (found,) = read_scores([folder / "predictions"], metric)
+    (scores,) = (value for (_, known), value in found.scores.items() if known == setting)
+    return scores
+
+
+@functools.cache
+def _arm_scores(folder: Path) -> ArmScores:
+    (summary,) = summarise(read_results(folder / "results"))
+    across = [json.loads(path.read_text(encoding="utf-8"))["scores"] for path in folder.rglob("*.across.json")]
+    return ArmScores(summary, across[0] if across else {})

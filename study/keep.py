@@ -4,7 +4,8 @@
     python study/keep.py unpack --work FOLDER      # and back; lists of top passages are not kept
 
 An arm's archive holds MTEB's JSON files as they are, and of its rank tables the ranks, float scores and lists left out.
-Ids of questions and relevant passages are the same for all arms: they stand once in ``judgments-TASK.parquet``.
+Ids of questions and relevant passages are the same for all arms: they stand once in ``judgments-TASK.parquet``, and the
+paragraph of every question in ``paragraphs.parquet``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from folders import whole_folder
+from plan import arms
+from slices import COLLECTIONS, paragraph_of
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.rank_table import RankTable, TableInfo, find_tables, write_rank_table
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 KEPT = Path(__file__).with_name("results")
 SHARED = ("query_id", "relevant_id", "relevant_language", "relevant_grade")
-RANKS, TABLES = "ranks.npy", "tables.json"
+RANKS, TABLES, PARAGRAPHS = "ranks.npy", "tables.json", "paragraphs.parquet"
 
 
 def pack(arm: Path, kept: Path) -> Path:
@@ -52,9 +55,9 @@ def pack(arm: Path, kept: Path) -> Path:
         elif not pq.read_table(path).equals(found):
             raise ValueError(f"{arm}: {task} has other questions or judgments than {path}")
     ranks = np.concatenate([_ranks(table) for table in tables])
-    listed = [{"path": name, **asdict(table.info)} for name, table in zip(names, tables, strict=True)]
+    listed = [{"path": name, **asdict(table.info), "list_depth": 0} for name, table in zip(names, tables, strict=True)]
     files = {RANKS: _bytes(ranks), TABLES: json.dumps(listed).encode()}
-    for path in sorted([*arm.rglob("*.json"), *arm.rglob("*.jsonl")]):
+    for path in sorted([*arm.rglob("*.json"), *arm.rglob("*.jsonl"), *arm.glob("done")]):
         files[str(path.relative_to(arm))] = path.read_bytes()
     target = kept / f"{arm.name}.tar.xz"
     with (
@@ -91,13 +94,30 @@ def unpack(archive: Path, folder: Path) -> None:
             used += count
 
 
+def write_paragraphs(kept: Path) -> None:
+    """Write which paragraph every question of both collections is about, numbered over both."""
+    texts: dict[str, int] = {}
+    rows = [
+        {"question": question, "paragraph": texts.setdefault(text, len(texts))}
+        for collection in COLLECTIONS.values()
+        for question, text in paragraph_of(collection().load("en")).items()
+    ]
+    with atomic_path(kept / PARAGRAPHS) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary, compression="zstd", compression_level=19)
+
+
+def paragraph_numbers(kept: Path = KEPT) -> dict[str, int]:
+    """Number of the paragraph of every question of both collections."""
+    columns = pq.read_table(kept / PARAGRAPHS).to_pydict()
+    return dict(zip(columns["question"], columns["paragraph"], strict=True))
+
+
 def unpack_all(kept: Path, results: Path) -> None:
-    """Unpack every archive as the driver leaves an arm that is finished; those that are there stay as they are."""
+    """Unpack every archive; arms that are there stay as they are."""
     for archive in sorted(kept.glob("*.tar.xz")):
         arm = results / archive.name.removesuffix(".tar.xz")
         if not arm.exists():
             unpack(archive, arm)
-            (arm / "done").touch()
 
 
 def judgments(tables: Iterable[RankTable]) -> pa.Table:
@@ -159,9 +179,10 @@ def main() -> None:
     options = parser.parse_args()
     results = options.work / "results"
     if options.what == "pack":
-        for done in sorted(results.glob("*/done")):
-            if not (KEPT / f"{done.parent.name}.tar.xz").is_file():
-                print(pack(done.parent, KEPT), file=sys.stderr)
+        for arm in arms():
+            if (results / arm.id / "done").is_file():
+                print(pack(results / arm.id, KEPT), file=sys.stderr)
+        write_paragraphs(KEPT)
         return
     unpack_all(KEPT, results)
 

@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets import Dataset
 from folders import whole_folder
-from plan import BASELINES
+from plan import SAMPLERS
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from sentence_transformers.losses import MultipleNegativesRankingLoss
-from sentence_transformers.training_args import BatchSamplers
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.training_args import BatchSamplers
 
-from mteb_hybrid.trainers import HybridBatchSampler, HybridLoss
+from mteb_hybrid.trainers import HybridLoss
 from mteb_hybrid.trainers.recipes.data import build_views
 from mteb_hybrid.trainers.recipes.model import load_model
 from mteb_hybrid.trainers.recipes.reading import Recipe
+from mteb_hybrid.trainers.recipes.trainer import plan_batches
 
 if TYPE_CHECKING:
     from mteb_hybrid.trainers import ParallelDataset
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 def drawn_pairs(view: ParallelDataset, recipe: Recipe) -> Dataset:
     """The rows of all batches of the recipe, one after the other: ``query``, ``passage`` and ``label``."""
     size, wanted = recipe.training.batch_size, recipe.training.steps or 0
-    sampler = HybridBatchSampler(view, size, seed=recipe.training.seed, alpha=recipe.sampler.alpha)
+    sampler = plan_batches(recipe, view).sampler(view, batch_size=size, seed=recipe.training.seed)
     batches: list[list[int]] = []
     for epoch in itertools.count():
         if len(batches) >= wanted:
@@ -48,7 +50,7 @@ def main() -> None:
     """Train one baseline."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--sampler", choices=BASELINES, required=True)
+    parser.add_argument("--sampler", choices=SAMPLERS, required=True)
     parser.add_argument("--set", action="append", default=[], dest="changes")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
@@ -58,6 +60,8 @@ def main() -> None:
     model = load_model(recipe, view.languages)
     masked = options.sampler.endswith("masked")
     training = recipe.training
+    share = training.warmup
+    warmup = share if isinstance(share, int) else math.ceil(share * (training.steps or 0))
     with whole_folder(options.output) as temporary:
         arguments = SentenceTransformerTrainingArguments(
             output_dir=str(temporary / "training"),
@@ -66,7 +70,7 @@ def main() -> None:
             learning_rate=training.learning_rate,
             weight_decay=training.weight_decay,
             max_grad_norm=training.max_grad_norm,
-            warmup_steps=round(float(training.warmup) * (training.steps or 0)),
+            warmup_steps=warmup,
             lr_scheduler_type="linear",
             optim="adamw_torch",
             seed=training.seed,

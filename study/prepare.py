@@ -33,6 +33,7 @@ def first_layers(model: str, folder: Path) -> Path:
         encoder = cut[0].auto_model
         encoder.encoder.layer = encoder.encoder.layer[:LAYERS]
         encoder.config.num_hidden_layers = LAYERS
+        cut.prompts = PROMPTS
         with whole_folder(target) as temporary:
             cut.save_pretrained(str(temporary))
     return target

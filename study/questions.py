@@ -1,6 +1,6 @@
 """The study's questions as tables: which groups of arms, which scores, which differences.
 
-What is compared was written down here before the results were there. Every table of differences is one family of tests.
+Every table of differences is one family of tests.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evidence import Contrast, Group
-from plan import BASELINES, DIVERSITY, MODES, arms
+from plan import DIVERSITY, MODES, SAMPLERS, arms
 
 from mteb_hybrid.reporting.columns import BIAS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from mteb_hybrid.reporting import ModelSummary
+    from evidence import ArmScores
+    from plan import Arm
 
 UNSEEN = ("el", "ru", "th", "tr")
 """Languages of XQuAD-R that MLQA-R, and so fine-tuning on it, does not have."""
@@ -26,7 +27,7 @@ SEEN = ("ar", "de", "en", "es", "hi", "vi", "zh")
 SETTINGS = {"Mo.": "Monolingual", "Cr.": "CrossLingual", "Mul.": "Multilingual"}
 MAIN = (("map", "Mo."), ("map", "Cr."), ("map", "Mul."), ("rank_distance", "Mul."))
 """What most differences are tested in."""
-Scores = dict[str, "Callable[[ModelSummary], float | None]"]
+Scores = dict[str, "Callable[[ArmScores], float | None]"]
 
 
 @dataclass(frozen=True)
@@ -54,28 +55,37 @@ def tables(results: Path) -> dict[str, Table]:
     Args:
         results: Folder with the results of all arms; groups have the arms that are there.
     """
-    made = _Makers(results)
+    there = [arm for arm in arms() if (results / arm.id / "done").is_file()]
+    return all_tables(results, there)
+
+
+def all_tables(results: Path, there: Sequence[Arm]) -> dict[str, Table]:
+    """The same, of some arms."""
+    made = _Makers(results, there)
     found = {}
     for data, start in (("mlqa-r", "layers4"), ("mlqa-r", "e5"), ("xquad-r", "e5")):
         modes = made.modes(data, start)
-        found[f"modes {data} {start}"] = Table(1, modes, _main_scores(recall=True), _pairs(modes, MAIN))
+        from_start = [_pair(modes, mode, "start", *what) for mode in MODES for what in MAIN]
+        found[f"modes {data} {start}"] = Table(1, modes, _main_scores(recall=True), (*_pairs(modes, MAIN), *from_start))
         found[f"bias {data} {start}"] = Table(1, modes, _bias_scores(), scores_as_rows=True)
         found[f"english {data} {start}"] = Table(6, modes, _english_scores(), tuple(_english(modes)))
         found[f"lareqa {data} {start}"] = Table(
             7, modes, {"mAP@20": _mean("map_at_20", "Mul.")}, _pairs(modes, [("map_at_20", "Mul.")])
         )
         if data == "mlqa-r":
-            found[f"unseen {start}"] = Table(3, modes, _seen_scores(), tuple(_seen_and_unseen(modes)))
+            found[f"unseen {start}"] = Table(3, modes, _seen_scores(), tuple(_unseen(modes)))
+    found["starts"] = made.starts()
     found |= {"alpha": made.alphas(), "diversity": made.diversity(), "data": made.fractions(), "loss": made.losses()}
-    return found | {"starting points": made.starting_points(), "samplers": made.samplers()}
+    found |= {"starting points": made.starting_points(), "samplers": made.samplers()}
+    return found | {"samplers little data": made.samplers_little_data()}
 
 
 class _Makers:
     """Tables of one folder of results."""
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, there: Sequence[Arm]) -> None:
         self.results = results
-        self.arms = [arm for arm in arms() if (results / arm.id / "done").is_file()]
+        self.arms = there
 
     def group(self, name: str, data: str = "mlqa-r", start: str = "layers4") -> Group:
         found = [arm for arm in self.arms if (arm.name, arm.data, arm.start) == (name, data, start)]
@@ -84,29 +94,55 @@ class _Makers:
     def modes(self, data: str, start: str) -> dict[str, Group]:
         return {name: self.group(name, data, start) for name in ("start", *MODES)}
 
+    def starts(self) -> Table:
+        """Whether what hybrid adds depends on the initialiser: a difference of differences."""
+        small, whole = self.modes("mlqa-r", "layers4"), self.modes("mlqa-r", "e5")
+        groups = {
+            f"{mode}, {name}": modes[mode] for name, modes in (("layers4", small), ("e5", whole)) for mode in MODES
+        }
+        contrasts = [
+            Contrast(
+                (("hybrid, layers4", small["hybrid"]), (f"{other}, e5", whole[other])),
+                ((f"{other}, layers4", small[other]), ("hybrid, e5", whole["hybrid"])),
+                metric, SETTINGS[setting],
+            )
+            for other in ("X-X-mono", "X-Y")
+            for metric, setting in MAIN
+        ]  # fmt: skip
+        return Table(1, groups, _main_scores(), tuple(contrasts))
+
     def alphas(self) -> Table:
         names = {0: "X-Y", 5: "hybrid", 10: "X-X-mono"}
         groups = {f"{tenths / 10:.1f}": self.group(names.get(tenths, f"alpha{tenths}")) for tenths in range(11)}
         return Table(2, groups, _main_scores(), _against(groups, "0.5", MAIN))
 
     def diversity(self) -> Table:
-        groups = {
+        groups = {"start": self.group("start", "xquad-r")}
+        groups |= {
             f"{len(languages.split())}: {languages}": self.group(f"languages{len(languages.split())}", "xquad-r")
             for languages in DIVERSITY
         }
         groups["11: all of XQuAD-R"] = self.group("hybrid", "xquad-r")
         first = DIVERSITY[0].split()
-        both = [f"{one}-{other}" for one, other in itertools.permutations(first, 2)]
-        neither = [f"{one}-{other}" for one, other in itertools.permutations(set(SEEN) - set(first), 2)]
-        mrr = {
-            "MRR, 42 pairs": _mean("mrr", "Cr."),
-            "en-zh, zh-en": _mean("mrr", "Cr.", both),
-            "pairs without en, zh": _mean("mrr", "Cr.", sorted(neither)),
+        parts = {
+            "42 pairs": None,
+            "en-zh, zh-en": tuple("-".join(pair) for pair in itertools.permutations(first)),
+            "20 pairs without en, zh": tuple(
+                "-".join(pair) for pair in itertools.permutations(sorted(set(SEEN) - set(first)), 2)
+            ),
         }
-        asked = [*MAIN, ("mrr", "Cr.")]
-        successive = [_pair(groups, second, first, metric, setting)
-                      for first, second in itertools.pairwise(groups) for metric, setting in asked]  # fmt: skip
-        return Table(4, groups, {**mrr, **_main_scores()}, tuple(successive))
+        scores = {f"MRR, {name}": _mean("mrr", "Cr.", subsets) for name, subsets in parts.items()}
+        fewest, *more = list(groups)[1:]
+        contrasts = [
+            Contrast(
+                ((name, groups[name]),), ((fewest, groups[fewest]),), "mrr", "CrossLingual", subsets,
+                note="" if subsets is None else part,
+            )
+            for name in more
+            for part, subsets in parts.items()
+        ]  # fmt: skip
+        contrasts += [_pair(groups, name, fewest, *what) for name in more for what in MAIN]
+        return Table(4, groups, {**scores, **_main_scores()}, tuple(contrasts))
 
     def fractions(self) -> Table:
         groups = {f"{percent} %": self.group(f"data{percent}") for percent in (10, 25, 50)}
@@ -131,34 +167,28 @@ class _Makers:
         groups |= {f"NTREX, {'no fine-tuning' if name == 'start' else name}": group for name, group in after.items()}
         asked = [("English only", "hybrid"), ("English only", "start"), ("NTREX, no fine-tuning", "start")]
         asked += [(f"NTREX, {name}", name) for name in MODES]
-        return Table(
-            9, groups, _main_scores(),
-            tuple(_pair(groups, one, other, *what) for one, other in asked for what in MAIN),
-        )  # fmt: skip
+        asked += [("NTREX, hybrid", f"NTREX, {name}") for name in MODES if name != "hybrid"]
+        contrasts = tuple(_pair(groups, one, other, *what) for one, other in asked for what in MAIN)
+        return Table(9, groups, _main_scores(), contrasts)
 
     def samplers(self) -> Table:
-        headings = {
-            "batch-sampler": "`BATCH_SAMPLER`, plain loss", "no-duplicates": "`NO_DUPLICATES`, plain loss",
-            "batch-sampler-masked": "`BATCH_SAMPLER`, `HybridLoss`", "X-X-mixed": "X-X, languages mixed (LAReQA)",
-        }  # fmt: skip
         groups = {"hybrid": self.group("hybrid")}
-        groups |= {headings[name]: self.group(name) for name in (*BASELINES, "X-X-mixed")}
-        plain, masked = headings["batch-sampler"], headings["batch-sampler-masked"]
+        groups |= {SAMPLERS[name]: self.group(name) for name in ("batch-sampler", "no-duplicates")}
+        groups["X-X, languages mixed (LAReQA)"] = self.group("X-X-mixed")
+        return Table(10, groups, _main_scores(), _against(groups, "hybrid", MAIN))
+
+    def samplers_little_data(self) -> Table:
+        groups = {"hybrid": self.group("data10")}
+        groups |= {SAMPLERS[name]: self.group(f"data10-{name}") for name in ("batch-sampler", "batch-sampler-masked")}
+        plain, masked = SAMPLERS["batch-sampler"], SAMPLERS["batch-sampler-masked"]
         masking = tuple(_pair(groups, masked, plain, *what) for what in MAIN)
-        return Table(10, groups, _main_scores(), (*_against(groups, "hybrid", MAIN), *masking))
+        return Table(10, groups, _main_scores(), (*masking, *_against(groups, "hybrid", MAIN)))
 
 
-def _mean(score: str, setting: str, subsets: Iterable[str] | None = None) -> Callable[[ModelSummary], float | None]:
+def _mean(score: str, setting: str, subsets: Iterable[str] | None = None) -> Callable[[ArmScores], float | None]:
     """A score averaged over the subsets of a setting, or some of them."""
     chosen = None if subsets is None else tuple(subsets)
-
-    def value(summary: ModelSummary) -> float | None:
-        if chosen is None:
-            return summary.mean(SETTINGS[setting], score)
-        found = summary.scores[SETTINGS[setting]]
-        return sum(found[name][score] for name in chosen) / len(chosen)
-
-    return value
+    return lambda scores: scores.mean(SETTINGS[setting], score, chosen)
 
 
 def _main_scores(*, recall: bool = False) -> Scores:
@@ -171,39 +201,41 @@ def _main_scores(*, recall: bool = False) -> Scores:
 
 def _bias_scores() -> Scores:
     """All bias metrics of a pooled setting that parallel collections have."""
-    return {f"`{name}`": (lambda summary, name=name: summary.pooled(name)) for name, *_ in BIAS}
+    return {f"`{name}`": (lambda scores, name=name: scores.pooled(name)) for name, *_ in BIAS}
 
 
 def _seen_scores() -> Scores:
     return {
-        f"{setting} {metric}, {what}": _mean(score, setting, languages)
+        f"{setting} mAP, {what}": _mean("map", setting, languages)
         for setting in ("Mo.", "Mul.")
-        for score, metric in (("map", "mAP"),)
         for what, languages in (("seen", SEEN), ("unseen", UNSEEN))
     }
 
 
 def _english_scores() -> Scores:
-    return {f"{name}": _mean(score, "Mo.", ["en"]) for name, score in (("mAP", "map"), ("nDCG@10", "ndcg_at_10"))}
+    return {name: _mean(score, "Mo.", ["en"]) for name, score in (("mAP", "map"), ("nDCG@10", "ndcg_at_10"))}
 
 
 def _english(groups: Mapping[str, Group]) -> Iterable[Contrast]:
     """Retrieval in English against before, and hybrid against dedicated monolingual training."""
     for one, other in (*((name, "start") for name in MODES), ("hybrid", "X-X-mono"), ("hybrid", "X-Y")):
-        yield Contrast((one, groups[one]), (other, groups[other]), "map", "Monolingual", ("en",), "en")
+        yield Contrast(
+            ((one, groups[one]),), ((other, groups[other]),), "map", "Monolingual", ("en",), note="en"
+        )  # fmt: skip
 
 
-def _seen_and_unseen(groups: Mapping[str, Group]) -> Iterable[Contrast]:
-    for what, languages in (("seen", SEEN), ("unseen", UNSEEN)):
-        for one, other in (("hybrid", "start"), ("hybrid", "X-X-mono"), ("hybrid", "X-Y")):
-            for setting in ("Mo.", "Mul."):
-                yield Contrast(
-                    (one, groups[one]), (other, groups[other]), "map", SETTINGS[setting], languages, what
-                )  # fmt: skip
+def _unseen(groups: Mapping[str, Group]) -> Iterable[Contrast]:
+    """What training adds in seen and in unseen languages, and whether it adds more in one of them."""
+    parts = {"seen": (SEEN, ()), "unseen": (UNSEEN, ()), "unseen less seen": (UNSEEN, SEEN)}
+    pairs = [*((mode, "start") for mode in MODES), ("hybrid", "X-X-mono"), ("hybrid", "X-Y")]
+    for (one, other), setting, (note, (languages, less)) in itertools.product(pairs, ("Mo.", "Mul."), parts.items()):
+        yield Contrast(
+            ((one, groups[one]),), ((other, groups[other]),), "map", SETTINGS[setting], languages, less, note
+        )  # fmt: skip
 
 
 def _pair(groups: Mapping[str, Group], one: str, other: str, metric: str, setting: str) -> Contrast:
-    return Contrast((one, groups[one]), (other, groups[other]), metric, SETTINGS[setting])
+    return Contrast(((one, groups[one]),), ((other, groups[other]),), metric, SETTINGS[setting])
 
 
 def _pairs(groups: Mapping[str, Group], asked: Iterable[tuple[str, str]]) -> tuple[Contrast, ...]:

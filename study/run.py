@@ -12,6 +12,7 @@ question 10 study/plain.py), and ``mteb run`` on a fifth of the other collection
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plan import BASELINES, FULL, Arm, arms
+from filelock import FileLock, Timeout
+from plan import FULL, Arm, arms
 from slices import write_cards
 
 BIN = Path(sys.executable).parent
@@ -68,8 +70,24 @@ class Study:
         return self.work / "results" / arm.id
 
     def is_done(self, arm: Arm) -> bool:
-        """Whether an arm is scored."""
-        return (self.results(arm) / "done").is_file()
+        """Whether an arm is scored, with the settings that it has now.
+
+        Raises:
+            SystemExit: It was scored with others.
+        """
+        done = self.results(arm) / "done"
+        if not done.is_file():
+            return False
+        if (found := json.loads(done.read_text(encoding="utf-8"))) != self.settings(arm):
+            sys.exit(
+                f"{done.parent} was made with other settings ({found}, now {self.settings(arm)}); remove it, or give "
+                "another --work"
+            )
+        return True
+
+    def settings(self, arm: Arm) -> list[str]:
+        """What an arm's recipe says otherwise than recipe.toml; nothing for an initialiser."""
+        return [] if arm.name == "start" else [*arm.recipe, *(FULL if self.full else ())]
 
     @property
     def prepared(self) -> Path:
@@ -114,11 +132,12 @@ class Study:
                 model = self.work / "models" / arm.id
                 self._train(arm, model)
             self._score(arm, model)
-        except subprocess.CalledProcessError as error:
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
             problem = f"{arm.id}: {error}; see {self.work / 'logs' / arm.id}.log"
             print(problem, flush=True)
             return problem
-        (self.results(arm) / "done").touch()
+        done = self.results(arm) / "done"
+        done.write_text(json.dumps(self.settings(arm), indent=1), encoding="utf-8")
         if not self.keep_models and model.is_relative_to(self.work / "models"):
             shutil.rmtree(model)
         return None
@@ -127,11 +146,11 @@ class Study:
         """Train an arm, unless it is trained."""
         if (folder / "modules.json").is_file():
             return
-        settings = (f"model.name={self.start(arm.start)}", *arm.recipe, *(FULL if self.full else ()))
+        settings = (f"model.name={self.start(arm.start)}", *self.settings(arm))
         words = [w for one in settings for w in ("--set", one.replace("PREPARED", str(self.prepared)))]
-        if arm.name in BASELINES:
+        if arm.sampler is not None:
             program = (sys.executable, Path(__file__).with_name("plain.py"))
-            self._command(arm, *program, RECIPE, "--sampler", arm.name, *words, "--output", folder)
+            self._command(arm, *program, RECIPE, "--sampler", arm.sampler, *words, "--output", folder)
         else:
             resume = ["--resume"] if folder.exists() else []
             self._command(arm, BIN / "mteb-hybrid", "train", RECIPE, *words, "--output", folder, *resume)
@@ -144,6 +163,8 @@ class Study:
         tasks = [f"{family}{setting}" for setting in SETTINGS]
         words = (BIN / "mteb", "run", "-t", *tasks, "-m", model, "--output-folder", results)
         self._command(arm, *words, "--prediction-folder", results / "predictions", "--verbosity", 1)
+        if missing := [task for task in tasks if not list(results.rglob(f"{task}.json"))]:
+            raise FileNotFoundError(f"mteb run ended without results of {', '.join(missing)}")
 
     def _command(self, arm: Arm, *words: object) -> None:
         """Run one command with its output in the arm's log."""
@@ -160,6 +181,12 @@ class Study:
             f"{arm.id}: {' '.join(Path(word).name for word in command[:2])} took {time.perf_counter() - started:.0f} s",
             flush=True,
         )
+
+
+def first_initialiser(model: str) -> str:
+    """A directory's whole path; a name on the hub stays as it is."""
+    directory = Path(model).expanduser()
+    return str(directory.resolve()) if directory.is_dir() else model
 
 
 def main() -> None:
@@ -179,11 +206,23 @@ def main() -> None:
         for arm in arms()
         if (not options.question or set(options.question) & set(arm.questions))
         and (not options.arm or arm.id in options.arm)
+        and not (options.full and arm.name.startswith("data10"))  # less items than a batch of 100 needs
     ]
-    directory = Path(options.model).expanduser()
-    start = str(directory.resolve()) if directory.is_dir() else options.model
-    study = Study(options.work.resolve(), start, options.ntrex, options.full, options.jobs, options.keep_models)
+    study = Study(
+        options.work.resolve(),
+        first_initialiser(options.model),
+        options.ntrex,
+        options.full,
+        options.jobs,
+        options.keep_models,
+    )
+    study.work.mkdir(parents=True, exist_ok=True)
     print(f"{len(chosen)} arms; finished: {sum(map(study.is_done, chosen))}", flush=True)
+    lock = FileLock(study.work / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        parser.error(f"another driver is at work in {study.work}")
     left = [arm for arm in chosen if not study.is_done(arm)]
     if study.ntrex is None and (lacking := [arm.id for arm in left if study.needs_ntrex(arm)]):
         parser.error(f"--ntrex is missing, and {lacking[0]} needs it")

@@ -46,8 +46,16 @@ def questions(english: LanguagePart) -> set[str]:
     """Ids of the questions of a fifth of the paragraphs, by the paragraphs' texts."""
     return {
         query_id
+        for query_id, text in paragraph_of(english).items()
+        if hashlib.sha256(text.encode()).digest()[0] % _PARTS == 0
+    }
+
+
+def paragraph_of(english: LanguagePart) -> dict[str, str]:
+    """The English paragraph that holds a question's answer, by the question's id."""
+    return {
+        query_id: english.contexts[positions[0]]
         for query_id, positions in zip(english.query_ids, english.relevant, strict=True)
-        if hashlib.sha256(english.contexts[positions[0]].encode()).digest()[0] % _PARTS == 0
     }
 
 

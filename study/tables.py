@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evidence import findings, spread
-from keep import KEPT, unpack_all
+from keep import KEPT, paragraph_numbers, unpack_all
 from paper import PAPER, SCORES
 from plan import MODES
 from questions import SETTINGS, tables
@@ -26,7 +26,7 @@ from mteb_hybrid.atomic import atomic_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from evidence import Finding
+    from evidence import Contrast, Finding
     from questions import Table
 
 PAGE = Path(__file__).parents[1] / "docs" / "study.md"
@@ -36,7 +36,7 @@ _SHORT = {setting: short for short, setting in SETTINGS.items()}
 
 def render(table: Table) -> str:
     """A table's scores and differences in Markdown."""
-    return "\n".join([*score_lines(table), *_differences(findings(table.contrasts))])
+    return "\n".join([*score_lines(table), *_differences(findings(table.contrasts, paragraph_numbers()))])
 
 
 def score_lines(table: Table) -> list[str]:
@@ -77,22 +77,27 @@ def _differences(found: Sequence[Finding]) -> list[str]:
         return []
     lines = [
         "",
-        "| difference | score | of means | 95 % interval | p, Holm | same sign | p ≤ 0.05 |",
+        "| difference | score | | 95 % interval | p, Holm | p, `compare` | trainings |",
         "|---|---|" + "---|" * 5,
     ]
     for one in found:
-        contrast, mean = one.contrast, one.mean
-        distance = contrast.metric == "rank_distance"
-        form = "+.1f" if distance else "+.4f"
-        bold = "**" if one.holds else ""
+        contrast = one.contrast
+        form = "+.1f" if contrast.metric == "rank_distance" else "+.4f"
         score = f"{_SHORT[contrast.setting]} {_NAMES[contrast.metric]}{contrast.note and ', ' + contrast.note}"
-        alone = sum(p <= 0.05 for _, p in one.seeds)
+        bold = "**" if one.holds else ""
         lines.append(
-            f"| {contrast.first[0]} − {contrast.second[0]} | {score} | {bold}{mean.difference:{form}}{bold} | "
-            f"{mean.low:{form}} to {mean.high:{form}} | {one.p:.2g} | {one.agreeing}/{len(one.seeds)} | "
-            f"{alone}/{len(one.seeds)} |"
+            f"| {_named(contrast)} | {score} | {bold}{one.difference:{form}}{bold} | {one.low:{form}} to "
+            f"{one.high:{form}} | {one.p:.2g} | {one.p_compare:.2g} | {one.agreeing}/{one.combinations} |"
         )
     return lines
+
+
+def _named(contrast: Contrast) -> str:
+    """The groups of a contrast; a difference of differences is written as one."""
+    plus, minus = ([name for name, _ in side] for side in (contrast.plus, contrast.minus))
+    if len(plus) == 1:
+        return f"{plus[0]} − {minus[0]}"
+    return f"({plus[0]} − {minus[0]}) − ({minus[1]} − {plus[1]})"
 
 
 def beside(found: Mapping[str, Table]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -9,10 +10,12 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import plain
 import plan
 import pyarrow.parquet as pq
 import pytest
 import slices
+from filelock import FileLock
 from sentence_transformers import SentenceTransformer
 from tiny_models import sentence_transformer
 
@@ -20,6 +23,8 @@ from mteb_hybrid.collections import mlqa_r, xquad_r
 from mteb_hybrid.collections.beir import BeirSource
 from mteb_hybrid.trainers import ParallelDataset
 from mteb_hybrid.trainers.recipes import Recipe
+from mteb_hybrid.trainers.recipes.data import build_views
+from mteb_hybrid.trainers.recipes.trainer import plan_batches
 
 
 def test_arms(study):
@@ -47,7 +52,7 @@ def test_recipes(study, arm):
     languages = {"english": 1, "languages2": 2, "languages3": 3, "languages5": 5, "languages7": 7}.get(arm.name)
     assert languages == (recipe.sampler.languages and len(recipe.sampler.languages))
     (data,) = recipe.data
-    assert data.fraction == {"data10": 0.1, "data25": 0.25, "data50": 0.5}.get(arm.name, 1)
+    assert data.fraction == {"data10": 0.1, "data25": 0.25, "data50": 0.5}.get(arm.name[:6], 1)
     assert data.name == (arm.data if arm.name != "negatives" else "mlqa-r-negatives")
     assert recipe.loss.positives == ("parallel" if arm.name == "parallel" else "own")
     assert recipe.loss.consistency == (0.1 if arm.name == "consistency" else 0)
@@ -93,7 +98,7 @@ def short(study, tmp_path):
     folder.mkdir()
     for path in study.glob("*.py"):
         (folder / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    steps = re.sub(r"(?<=e-[45], )\d+\)", "2)", (study / "plan.py").read_text(encoding="utf-8"))
+    steps = re.sub(r"(?<=e-[45], )60\)", "2)", (study / "plan.py").read_text(encoding="utf-8"))
     (folder / "plan.py").write_text(steps, encoding="utf-8")
     recipe = (study / "recipe.toml").read_text(encoding="utf-8")
     (folder / "recipe.toml").write_text(recipe.replace("batch_size = 24", "batch_size = 4"), encoding="utf-8")
@@ -125,6 +130,9 @@ def drive(short, model, work, *arms, ntrex=None, options=()):
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
+SCORES = """while [ "$1" != -t ]; do shift; done; mono="$2"; cross="$3"; pool="$4"
+while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"
+for task in "$mono" "$cross" "$pool"; do echo '{}' > "$2/$task.json"; done"""
 TRAINS = 'while [ "$1" != --output ]; do shift; done; mkdir -p "$2/training"'
 
 
@@ -148,20 +156,37 @@ def test_what_is_finished_is_not_done_again(lareqa_data, tmp_path, monkeypatch, 
     half = work / "results" / arm / "half.json"
     half.parent.mkdir(parents=True)
     half.write_text("{")
-    pretend(short, "mteb", 'while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"')
+    pretend(short, "mteb", SCORES)
+    pretend(short, "mteb", "exit 0")
+    assert "ended without results of XQuADRFifthMonolingual" in drive(short, "any", work, arm).stderr
+    pretend(short, "mteb", SCORES)
     for _ in range(2):
         assert drive(short, "any", work, arm).returncode == 0
     assert len(trained.read_text().splitlines()) == 2
-    assert len(scored.read_text().splitlines()) == 2
+    assert len(scored.read_text().splitlines()) == 3
+    changed = (short / "plan.py").read_text().replace("(3e-5, 2)", "(3e-5, 3)")
+    (short / "plan.py").write_text(changed)
+    other = drive(short, "any", work, arm)
+    assert other.returncode == 1
+    assert "was made with other settings" in other.stderr
     assert not (work / "models" / arm).exists()
     assert not half.exists()
+
+
+def test_one_driver_at_a_time(lareqa_data, tmp_path, monkeypatch, short):
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
+    pretend(short, "mteb-hybrid", "exit 0")
+    with FileLock(tmp_path / "lock"):
+        second = drive(short, "any", tmp_path, "mlqa-r_e5_hybrid_seed0")
+    assert second.returncode == 2
+    assert "another driver is at work" in second.stderr
 
 
 def test_full(lareqa_data, tmp_path, monkeypatch, short):
     """On a GPU: larger batches, more steps, whole collections; the model stays where it is asked for."""
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
     trained = pretend(short, "mteb-hybrid", TRAINS, 'touch "$2/modules.json"')
-    scored = pretend(short, "mteb", 'while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"')
+    scored = pretend(short, "mteb", SCORES)
     arm = "xquad-r_e5_hybrid_seed2"
     assert drive(short, "any", tmp_path / "work", arm, options=["--full", "--keep-models"]).returncode == 0
     assert "-t MLQARMonolingual MLQARCrossLingual MLQARMultilingual -m" in scored.read_text()
@@ -194,13 +219,21 @@ def test_what_arms_need_is_made(lareqa_data, ntrex_data, tmp_path, monkeypatch, 
     """Fewer layers, mined negatives, pre-training on bitext, and sentence-transformers' own samplers."""
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
     model = sentence_transformer(tmp_path / "tiny", layers=6)
-    pretend(short, "mteb", 'while [ "$1" != --output-folder ]; do shift; done; mkdir -p "$2"')
-    arms = [f"mlqa-r_{name}_seed0" for name in ("layers4_negatives", "layers4-ntrex_hybrid", "layers4_no-duplicates")]
+    pretend(short, "mteb", SCORES)
+    arms = [
+        f"mlqa-r_{name}_seed0"
+        for name in ("layers4_negatives", "layers4-ntrex_hybrid", "layers4_data10-batch-sampler-masked")
+    ]
     done = drive(short, model, tmp_path / "work", *arms, ntrex=ntrex_data, options=["--keep-models"])
     assert done.returncode == 0, done.stdout + done.stderr
-    for arm in arms:
-        assert len(SentenceTransformer(str(tmp_path / "work/models" / arm))[0].auto_model.encoder.layer) == 4
     prepared = tmp_path / "work/prepared"
+    for arm in arms:
+        trained = SentenceTransformer(str(tmp_path / "work/models" / arm))
+        assert len(trained[0].auto_model.encoder.layer) == 4
+        before = prepared / ("layers4-ntrex" if "ntrex" in arm else "layers4")
+        assert moved(trained, before)
+        assert dict(trained.prompts) == {"query": "query: ", "document": "passage: "}
+    assert moved(SentenceTransformer(str(prepared / "layers4-ntrex")), prepared / "layers4")
     assert len(SentenceTransformer(str(prepared / "layers4"))[0].auto_model.encoder.layer) == 4
     rows = pq.read_table(prepared / "negatives.parquet").to_pylist()
     view = ParallelDataset.from_collection(mlqa_r())
@@ -212,3 +245,32 @@ def test_what_arms_need_is_made(lareqa_data, ntrex_data, tmp_path, monkeypatch, 
     bitext = pq.read_table(prepared / "ntrex.parquet")
     assert bitext.num_rows == 1997
     assert bitext["query_de"][0] == bitext["passage_de"][0]
+
+
+def moved(model, before) -> bool:
+    """Whether a model's weights are others than those of a directory, by no more than so few steps can do."""
+    weights, old = model.state_dict(), SentenceTransformer(str(before)).state_dict()
+    largest = max(float((weights[name] - old[name]).abs().max()) for name in old if old[name].is_floating_point())
+    return 0 < largest < 0.01
+
+
+def test_baselines_train_on_the_pairs_of_hybrid(lareqa_data, study, monkeypatch):
+    """The very rows that the recipe's sampler draws, in the order of its batches, with any number of epochs."""
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
+    arm = next(arm for arm in plan.arms() if arm.name == "data10-batch-sampler" and arm.seed == 1)
+    recipe = Recipe.read(study / "recipe.toml", ["model.name=any", *arm.recipe])
+    view = build_views(recipe).train
+    pairs = plain.drawn_pairs(view, recipe)
+    assert pairs.num_rows == 60 * 24
+    batches = plan_batches(recipe, view).sampler(view, batch_size=24, seed=1)
+    drawn = []
+    for epoch in itertools.count():
+        if len(drawn) >= 60:
+            break
+        batches.set_epoch(epoch)
+        drawn += batches
+    for number in (0, 1, 30, 59):
+        rows = view[drawn[number]]
+        part = pairs[24 * number : 24 * number + 24]
+        assert part["query"] == rows["query"]
+        assert part["passage"] == rows["passage"]

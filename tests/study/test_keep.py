@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import tarfile
+from dataclasses import replace
 
+import evidence
 import keep
 import pytest
 from miniqa_runs import write_runs
 from plan import arms
 
+from mteb_hybrid.collections import mlqa_r, xquad_r
 from mteb_hybrid.rank_table import RankTable, find_tables
+from mteb_hybrid.reporting.columns import BIAS
 from mteb_hybrid.significance import METRICS, read_scores
 
 MODEL = "mteb-hybrid__char-ngram"
@@ -31,6 +36,7 @@ def arm(runs, tmp_path):
     folder = tmp_path / "results" / "an-arm"
     for part in ("results", "predictions"):
         shutil.copytree(runs / part / MODEL, folder / part / MODEL)
+    (folder / "done").write_text("[]")
     return folder
 
 
@@ -40,14 +46,18 @@ def test_all_comes_back(arm, tmp_path):
     assert archive.stat().st_size < sum(path.stat().st_size for path in arm.rglob("*") if path.is_file()) / 10
     keep.unpack_all(tmp_path / "kept", tmp_path / "back")
     back = tmp_path / "back/an-arm"
-    assert (back / "done").is_file()
+    assert (back / "done").read_text() == "[]"
+    one, other = (evidence._arm_scores(folder) for folder in (arm, back))
+    assert one.across == other.across != {}
+    for name, *_ in BIAS:
+        assert one.pooled(name) == other.pooled(name)
     before, after = ({path.relative_to(top): path for path in top.rglob("*.json*")} for top in (arm, back))
     assert before.keys() == after.keys()
     assert before
     assert all(before[name].read_bytes() == after[name].read_bytes() for name in before)
     for path in find_tables([arm]):
         old, new = RankTable.read(path), RankTable.read(back / path.relative_to(arm))
-        assert old.info == new.info
+        assert replace(old.info, list_depth=0) == new.info
         columns = [name for name in old.rows.column_names if not name.startswith("top_")]
         for one, other in zip(old.rows.select(columns).to_pylist(), new.rows.select(columns).to_pylist(), strict=True):
             assert one["query_id"] == other["query_id"]
@@ -84,17 +94,38 @@ def test_other_questions_are_refused(arm, tmp_path):
 
 
 def test_kept_results_are_those_of_the_plan(study):
-    """Every archive is an arm of the plan; a few MiB in all."""
-    known = {f"{arm.id}.tar.xz" for arm in arms()}
+    """Every archive is an arm of the plan, made with the settings that it has there; a few MiB in all."""
+    known = {f"{arm.id}.tar.xz": arm for arm in arms()}
     kept = sorted((study / "results").glob("*.tar.xz"))
-    assert kept
-    assert {path.name for path in kept} <= known
+    assert {path.name for path in kept} == known.keys()
     assert sum(path.stat().st_size for path in kept) < 8 * 2**20
+    for path in kept:
+        arm = known[path.name]
+        with tarfile.open(path) as archive:
+            done = json.load(archive.extractfile("done"))
+        assert done == ([] if arm.name == "start" else list(arm.recipe))
+
+
+def test_paragraphs(lareqa_data, study, tmp_path, monkeypatch):
+    """The kept numbers are those of the data; questions of one paragraph, and no others, share one."""
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(lareqa_data))
+    keep.write_paragraphs(tmp_path)
+    numbers = keep.paragraph_numbers(tmp_path)
+    assert numbers == keep.paragraph_numbers(study / "results")
+    for collection in (xquad_r(), mlqa_r()):
+        english = collection.load("en")
+        text_of = {
+            query: english.contexts[at[0]] for query, at in zip(english.query_ids, english.relevant, strict=True)
+        }
+        assert len(set(text_of.values())) == len({numbers[query] for query in text_of})
+        assert len({(text, numbers[query]) for query, text in text_of.items()}) == len(set(text_of.values()))
 
 
 def test_scores_follow_from_ranks(study, tmp_path):
     """MAP of MTEB's JSON is the mean of 1/rank-based precisions of the kept tables, computed by plain loops."""
-    for archive in sorted((study / "results").glob("*hybrid_seed0.tar.xz")):
+    archives = sorted((study / "results").glob("*hybrid_seed0.tar.xz"))
+    assert archives
+    for archive in archives:
         folder = tmp_path / archive.name
         keep.unpack(archive, folder)
         for path in itertools.chain(folder.rglob("*Multilingual.json"), folder.rglob("*Monolingual.json")):

@@ -10,12 +10,20 @@ import sys
 import mteb
 import pytest
 import tables
+import typer
 from mteb.cli.build_cli import build_cli
+from plan import arms
+from questions import all_tables as tables_of
 from questions import tables as all_tables
+
+from mteb_hybrid.cli import app
 
 PAGE = tables.PAGE.read_text(encoding="utf-8")
 PLACES = dict(re.findall(r"<!-- study: ([\w -]+?) -->\n(.*?)\n?<!-- end -->", PAGE, re.DOTALL))
-COMMANDS = [*re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE), *re.findall(r"`[^`]*?(mteb run [^`]*)`", PAGE)]
+COMMANDS = [
+    *re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE),
+    *re.findall(r"`(?:[^`]* )?((?:mteb run|mteb-hybrid|python study/)[^`]+)`", PAGE),
+]
 
 
 @pytest.mark.slow
@@ -34,6 +42,16 @@ def test_tables_are_those_of_the_results():
         assert PLACES["lareqa mlqa-r layers4"] == tables.render(found["lareqa mlqa-r layers4"])
 
 
+def test_arms_name_the_questions_that_need_them(tmp_path):
+    """`--question N` trains all arms of the tables of question N."""
+    for name, table in tables_of(tmp_path, arms()).items():
+        groups = [*table.groups.values(), *(group for one in table.contrasts for group in one.groups)]
+        assert all(group.arms for group in groups), name
+        needed = {arm for group in groups for arm in group.arms}
+        lacking = [arm.id for arm in needed if table.question not in arm.questions]
+        assert not lacking, (name, lacking)
+
+
 def test_tables_are_put_in_their_places():
     """And nothing else of the page changes; a name without a place is left out."""
     page = "a\n<!-- study: one -->\nold\n<!-- end -->\nb\n<!-- study: two x -->\nkept\n<!-- end -->\n"
@@ -49,6 +67,16 @@ def test_study_commands(study, command):
         [sys.executable, study.parent / script, "--help"], capture_output=True, text=True, check=True
     ).stdout
     assert {word for word in words if word.startswith("--")} <= set(re.findall(r"--[a-z-]+", shown))
+
+
+@pytest.mark.parametrize("command", sorted({c for c in COMMANDS if c.startswith("mteb-hybrid ") and c.count(" ") > 1}))
+def test_our_commands(command):
+    """Our parser takes it."""
+    words = shlex.split(command.removeprefix("mteb-hybrid "))
+    group = typer.main.get_command(app)
+    context = group.make_context("mteb-hybrid", list(words))
+    name, found, rest = group.resolve_command(context, words)
+    found.make_context(name, rest, parent=context)
 
 
 @pytest.mark.parametrize("command", sorted({c for c in COMMANDS if c.startswith("mteb run")}))
