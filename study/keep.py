@@ -5,7 +5,7 @@
 
 An arm's archive holds MTEB's JSON files as they are, and of its rank tables the ranks, float scores and lists left out.
 Ids of questions and relevant passages are the same for all arms: they stand once in ``judgments-TASK.parquet``, and the
-paragraph of every question in ``paragraphs.parquet``.
+paragraph of every question in ``paragraphs.parquet``. What study/choose.py measured is kept as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import io
 import json
 import lzma
+import shutil
 import sys
 import tarfile
 from dataclasses import asdict
@@ -183,6 +184,8 @@ def main() -> None:
             if (results / arm.id / "done").is_file():
                 print(pack(results / arm.id, KEPT), file=sys.stderr)
         write_paragraphs(KEPT)
+        for table in sorted((options.work / "choice").glob("*.csv")):
+            shutil.copy(table, KEPT / f"choice_{table.name}")
         return
     unpack_all(KEPT, results)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import re
 import tempfile
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from evidence import findings, spread
 from keep import KEPT, paragraph_numbers, unpack_all
 from paper import PAPER, SCORES
-from plan import MODES
+from plan import CHOSEN, MODES
 from questions import SETTINGS, tables
 
 from mteb_hybrid.atomic import atomic_path
@@ -119,6 +120,31 @@ def beside(found: Mapping[str, Table]) -> dict[str, str]:
     return made
 
 
+def choices() -> dict[str, str]:
+    """What study/choose.py measured on held-out items, as "choice"."""
+    rows = []
+    for path in sorted(KEPT.glob("choice_*.csv")):
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows += list(csv.DictReader(stream))
+    lines = [
+        "| trained on | encoder | learning rate | Mo. mAP | Cr. mAP | Mul. mAP | rank distance |",
+        "|---|---|---" + "|---" * 4 + "|",
+    ]
+    for row in rows:
+        taken = float(row["learning_rate"]) == CHOSEN[row["start"]][0]
+        rate = f"{float(row['learning_rate']):g}"
+        scores = [f"{float(row[f'{setting}_map']):.4f}" for setting in ("monolingual", "cross_lingual", "multilingual")]
+        cells = [
+            row["data"],
+            row["start"],
+            f"**{rate}**" if taken else rate,
+            *scores,
+            f"{float(row['rank_distance']):.1f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return {"choice": "\n".join(lines)}
+
+
 def written(page: str, made: dict[str, str]) -> str:
     """The page with its tables replaced by those that were made."""
 
@@ -149,7 +175,7 @@ def main() -> None:
     options = parser.parse_args()
     with unpacked(options.results) as results:
         found = tables(results)
-        made = beside(found)
+        made = beside(found) | choices()
         for name, table in found.items():
             if not options.question or table.question in options.question:
                 made[name] = render(table)

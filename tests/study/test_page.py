@@ -34,7 +34,7 @@ def test_tables_are_those_of_the_results():
     """
     with tables.unpacked(None) as results:
         found = all_tables(results)
-        beside = tables.beside(found)
+        beside = tables.beside(found) | tables.choices()
         assert sorted(PLACES) == sorted([*found, *beside])
         assert {name: PLACES[name] for name in beside} == beside
         for name, table in found.items():
