@@ -93,6 +93,7 @@ def test_other_questions_are_refused(arm, tmp_path):
         keep.pack(other, tmp_path / "kept")
 
 
+@pytest.mark.slow
 def test_kept_results_are_those_of_the_plan(study):
     """Every archive is an arm of the plan, made with the settings that it has there; a few MiB in all."""
     known = {f"{arm.id}.tar.xz": arm for arm in arms()}
@@ -121,6 +122,7 @@ def test_paragraphs(lareqa_data, study, tmp_path, monkeypatch):
         assert len({(text, numbers[query]) for query, text in text_of.items()}) == len(set(text_of.values()))
 
 
+@pytest.mark.slow
 def test_scores_follow_from_ranks(study, tmp_path):
     """MAP of MTEB's JSON is the mean of 1/rank-based precisions of the kept tables, computed by plain loops."""
     archives = sorted((study / "results").glob("*hybrid_seed0.tar.xz"))

@@ -59,6 +59,7 @@ def test_tables_are_put_in_their_places():
     assert tables.written(page, made) == page.replace("old", "| new |")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", sorted({c for c in COMMANDS if c.startswith("python study/")}))
 def test_study_commands(study, command):
     """The script is there and has the options."""
