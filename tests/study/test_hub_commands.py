@@ -69,6 +69,7 @@ def test_on_standins(data, task, metric):
     assert all(0.05 < row[metric] <= 1 for row in scores)
 
 
+@pytest.mark.slow
 def test_nfcorpus_is_of_beir():
     """What the stand-in stands for is one of the tasks of the study's command."""
     assert "NFCorpus" in {task.metadata.name for task in mteb.get_benchmark("BEIR").tasks}
