@@ -11,29 +11,24 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from commands import BIN, RECIPE, first_initialiser, run_logged, training
 from plan import CHOSEN, FULL, FULL_STEPS, RATES, TEST_OF
-from run import BIN, RECIPE, first_initialiser
 
 from mteb_hybrid.atomic import atomic_path
 
 METRICS = ("monolingual_map", "cross_lingual_map", "multilingual_map", "rank_distance")
 
 
-def train(settings: dict[str, object], folder: Path, threads: int) -> dict[str, float]:
+def train(settings: dict[str, object], folder: Path, jobs: int) -> dict[str, float]:
     """Held-out metrics after one training; what is there is not trained again."""
     if not (folder / "modules.json").is_file():
-        words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        resume = ["--resume"] if folder.exists() else []
-        with (folder.parent / f"{folder.name}.log").open("a", encoding="utf-8") as stream:
-            command = [str(BIN / "mteb-hybrid"), "train", str(RECIPE), *words, "--output", str(folder), *resume]
-            environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
-            subprocess.run(command, check=True, stdout=stream, stderr=subprocess.STDOUT, env=environment)
+        program = (BIN / "mteb-hybrid", "train", RECIPE)
+        words = training(program, [f"{key}={value}" for key, value in settings.items()], folder)
+        run_logged(words, folder.parent / f"{folder.name}.log", jobs)
     (state,) = (folder / "training").glob(f"checkpoint-{settings['training.steps']}/trainer_state.json")
     found = {}
     for line in json.loads(state.read_text(encoding="utf-8"))["log_history"]:
@@ -58,7 +53,6 @@ def main() -> None:
         import prepare
 
         model = str(prepare.first_layers(model, options.work.resolve() / "prepared"))
-    threads = max(1, (os.cpu_count() or 1) // options.jobs)
     steps = FULL_STEPS if options.full else CHOSEN[options.start][1]
     shared = {
         "model.name": model, "data": f'[{{kind="collection",name="{options.data}"}}]', "training.steps": steps,
@@ -68,7 +62,7 @@ def main() -> None:
 
     def tried(rate: float) -> dict[str, object]:
         place = folder / f"{options.data}_{options.start}_rate{rate}_steps{steps}"
-        metrics = train({**shared, "training.learning_rate": rate}, place, threads)
+        metrics = train({**shared, "training.learning_rate": rate}, place, options.jobs)
         return {"data": options.data, "start": options.start, "steps": steps, "learning_rate": rate, **metrics}
 
     with ThreadPoolExecutor(options.jobs) as pool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evidence import Contrast, Group
 from plan import DIVERSITY, MODES, SAMPLERS, arms
@@ -56,10 +56,10 @@ def tables(results: Path) -> dict[str, Table]:
         results: Folder with the results of all arms; groups have the arms that are there.
     """
     there = [arm for arm in arms() if (results / arm.id / "done").is_file()]
-    return all_tables(results, there)
+    return tables_of(results, there)
 
 
-def all_tables(results: Path, there: Sequence[Arm]) -> dict[str, Table]:
+def tables_of(results: Path, there: Sequence[Arm]) -> dict[str, Table]:
     """The same, of some arms."""
     made = _Makers(results, there)
     found = {}
@@ -134,10 +134,7 @@ class _Makers:
         scores = {f"MRR, {name}": _mean("mrr", "Cr.", subsets) for name, subsets in parts.items()}
         fewest, *more = list(groups)[1:]
         contrasts = [
-            Contrast(
-                ((name, groups[name]),), ((fewest, groups[fewest]),), "mrr", "CrossLingual", subsets,
-                note="" if subsets is None else part,
-            )
+            _pair(groups, name, fewest, "mrr", "Cr.", subsets=subsets, note="" if subsets is None else part)
             for name in more
             for part, subsets in parts.items()
         ]  # fmt: skip
@@ -219,9 +216,7 @@ def _english_scores() -> Scores:
 def _english(groups: Mapping[str, Group]) -> Iterable[Contrast]:
     """Retrieval in English against before, and hybrid against dedicated monolingual training."""
     for one, other in (*((name, "start") for name in MODES), ("hybrid", "X-X-mono"), ("hybrid", "X-Y")):
-        yield Contrast(
-            ((one, groups[one]),), ((other, groups[other]),), "map", "Monolingual", ("en",), note="en"
-        )  # fmt: skip
+        yield _pair(groups, one, other, "map", "Mo.", subsets=("en",), note="en")
 
 
 def _unseen(groups: Mapping[str, Group]) -> Iterable[Contrast]:
@@ -229,13 +224,11 @@ def _unseen(groups: Mapping[str, Group]) -> Iterable[Contrast]:
     parts = {"seen": (SEEN, ()), "unseen": (UNSEEN, ()), "unseen less seen": (UNSEEN, SEEN)}
     pairs = [*((mode, "start") for mode in MODES), ("hybrid", "X-X-mono"), ("hybrid", "X-Y")]
     for (one, other), setting, (note, (languages, less)) in itertools.product(pairs, ("Mo.", "Mul."), parts.items()):
-        yield Contrast(
-            ((one, groups[one]),), ((other, groups[other]),), "map", SETTINGS[setting], languages, less, note
-        )  # fmt: skip
+        yield _pair(groups, one, other, "map", setting, subsets=languages, less=less, note=note)
 
 
-def _pair(groups: Mapping[str, Group], one: str, other: str, metric: str, setting: str) -> Contrast:
-    return Contrast(((one, groups[one]),), ((other, groups[other]),), metric, SETTINGS[setting])
+def _pair(groups: Mapping[str, Group], one: str, other: str, metric: str, setting: str, **subsets: Any) -> Contrast:
+    return Contrast(((one, groups[one]),), ((other, groups[other]),), metric, SETTINGS[setting], **subsets)
 
 
 def _pairs(groups: Mapping[str, Group], asked: Iterable[tuple[str, str]]) -> tuple[Contrast, ...]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -23,12 +22,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from commands import BIN, RECIPE, first_initialiser, run_logged, training
 from filelock import FileLock, Timeout
 from plan import FULL, Arm, arms
 from slices import write_cards
 
-BIN = Path(sys.executable).parent
-RECIPE = Path(__file__).with_name("recipe.toml")
+from mteb_hybrid.atomic import atomic_path
+
 SETTINGS = ("Monolingual", "CrossLingual", "Multilingual")
 
 
@@ -136,8 +136,8 @@ class Study:
             problem = f"{arm.id}: {error}; see {self.work / 'logs' / arm.id}.log"
             print(problem, flush=True)
             return problem
-        done = self.results(arm) / "done"
-        done.write_text(json.dumps(self.settings(arm), indent=1), encoding="utf-8")
+        with atomic_path(self.results(arm) / "done") as done:
+            done.write_text(json.dumps(self.settings(arm), indent=1), encoding="utf-8")
         if not self.keep_models and model.is_relative_to(self.work / "models"):
             shutil.rmtree(model)
         return None
@@ -147,13 +147,12 @@ class Study:
         if (folder / "modules.json").is_file():
             return
         settings = (f"model.name={self.start(arm.start)}", *self.settings(arm))
-        words = [w for one in settings for w in ("--set", one.replace("PREPARED", str(self.prepared)))]
+        settings = [one.replace("PREPARED", str(self.prepared)) for one in settings]
         if arm.sampler is not None:
-            program = (sys.executable, Path(__file__).with_name("plain.py"))
-            self._command(arm, *program, RECIPE, "--sampler", arm.sampler, *words, "--output", folder)
+            program = (sys.executable, Path(__file__).with_name("plain.py"), RECIPE, "--sampler", arm.sampler)
         else:
-            resume = ["--resume"] if folder.exists() else []
-            self._command(arm, BIN / "mteb-hybrid", "train", RECIPE, *words, "--output", folder, *resume)
+            program = (BIN / "mteb-hybrid", "train", RECIPE)
+        self._command(arm, *training(program, settings, folder, resumes=arm.sampler is None))
 
     def _score(self, arm: Arm, model: Path) -> None:
         results = self.results(arm)
@@ -168,25 +167,10 @@ class Study:
 
     def _command(self, arm: Arm, *words: object) -> None:
         """Run one command with its output in the arm's log."""
-        log = self.work / "logs" / f"{arm.id}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        threads = str(max(1, (os.cpu_count() or 1) // self.jobs))
-        environment = {"OMP_NUM_THREADS": threads, **os.environ, "MTEB_HYBRID_TASKS": str(self.work / "cards")}
         started = time.perf_counter()
-        with log.open("a", encoding="utf-8") as stream:
-            command = list(map(str, words))
-            print("$", *command, file=stream, flush=True)
-            subprocess.run(command, check=True, stdout=stream, stderr=subprocess.STDOUT, env=environment)
-        print(
-            f"{arm.id}: {' '.join(Path(word).name for word in command[:2])} took {time.perf_counter() - started:.0f} s",
-            flush=True,
-        )
-
-
-def first_initialiser(model: str) -> str:
-    """A directory's whole path; a name on the hub stays as it is."""
-    directory = Path(model).expanduser()
-    return str(directory.resolve()) if directory.is_dir() else model
+        run_logged(words, self.work / "logs" / f"{arm.id}.log", self.jobs, MTEB_HYBRID_TASKS=str(self.work / "cards"))
+        command = " ".join(Path(str(word)).name for word in words[:2])
+        print(f"{arm.id}: {command} took {time.perf_counter() - started:.0f} s", flush=True)
 
 
 def main() -> None:

@@ -34,3 +34,13 @@ def encoder_directory() -> Path:
 def ntrex_data() -> Path:
     """The folder that holds NTREX's sentences, a file for each language."""
     return named_folder("MTEB_HYBRID_TEST_NTREX", "a directory with NTREX's sentences, such as swa.txt")
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    """A folder with results and predictions of two models on MiniQA-R."""
+    from miniqa_runs import write_runs
+
+    folder = tmp_path_factory.mktemp("runs")
+    write_runs(folder)
+    return folder

@@ -9,13 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mteb
 import pytest
-import typer
-from mteb.cli.build_cli import build_cli
+from documented_commands import take_mtebs, take_ours
 from tiny_models import sentence_transformer
 
-from mteb_hybrid.cli import app
 from mteb_hybrid.trainers.recipes import Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -58,12 +55,7 @@ def test_python_examples_run(code, tmp_path):
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("mteb run")])
 def test_mteb_commands_are_accepted(command):
     """MTEB's own parser takes the command, and its tasks and benchmarks exist."""
-    arguments = build_cli().parse_args(shlex.split(command)[1:])
-    assert arguments.model
-    if arguments.tasks:
-        assert [task.metadata.name for task in mteb.get_tasks(tasks=arguments.tasks)] == arguments.tasks
-    for name in arguments.benchmarks or ():
-        assert mteb.get_benchmark(name).tasks
+    take_mtebs(command)
 
 
 @pytest.mark.parametrize(
@@ -71,11 +63,7 @@ def test_mteb_commands_are_accepted(command):
 )
 def test_our_commands_are_accepted(command):
     """Our own parser takes the command."""
-    words = shlex.split(command.partition("mteb_hybrid.cli ")[2] or command.removeprefix("mteb-hybrid "))
-    group = typer.main.get_command(app)
-    context = group.make_context("mteb-hybrid", list(words))
-    name, found, rest = group.resolve_command(context, words)
-    found.make_context(name, rest, parent=context)
+    take_ours(command)
 
 
 @pytest.mark.parametrize("recipe", blocks("toml"))

@@ -1,21 +1,12 @@
-"""Results of two models, and what a report of them is made from."""
+"""What a report of two models is made from."""
 
 from __future__ import annotations
 
 import itertools
 
 import pytest
-from miniqa_runs import write_runs
 
 from mteb_hybrid.reporting import read_pooled, read_results, summarise
-
-
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory):
-    """A folder with results and predictions of two models on MiniQA-R."""
-    folder = tmp_path_factory.mktemp("runs")
-    write_runs(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

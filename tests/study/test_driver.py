@@ -106,10 +106,10 @@ def short(study, tmp_path):
     programs.mkdir()
     for name in ("mteb", "mteb-hybrid"):
         (programs / name).symlink_to(Path(sys.executable).with_name(name))
-    driver = (folder / "run.py").read_text(encoding="utf-8")
-    found = driver.replace("BIN = Path(sys.executable).parent", f"BIN = Path({str(programs)!r})")
-    assert found != driver
-    (folder / "run.py").write_text(found, encoding="utf-8")
+    commands = (folder / "commands.py").read_text(encoding="utf-8")
+    found = commands.replace("BIN = Path(sys.executable).parent", f"BIN = Path({str(programs)!r})")
+    assert found != commands
+    (folder / "commands.py").write_text(found, encoding="utf-8")
     return folder
 
 

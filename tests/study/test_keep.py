@@ -11,7 +11,6 @@ from dataclasses import replace
 import evidence
 import keep
 import pytest
-from miniqa_runs import write_runs
 from plan import arms
 
 from mteb_hybrid.collections import mlqa_r, xquad_r
@@ -20,14 +19,6 @@ from mteb_hybrid.reporting.columns import BIAS
 from mteb_hybrid.significance import METRICS, read_scores
 
 MODEL = "mteb-hybrid__char-ngram"
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """A folder with results and predictions of two models."""
-    folder = tmp_path_factory.mktemp("runs")
-    write_runs(folder)
-    return folder
 
 
 @pytest.fixture

@@ -7,16 +7,12 @@ import shlex
 import subprocess
 import sys
 
-import mteb
 import pytest
 import tables
-import typer
-from mteb.cli.build_cli import build_cli
+from documented_commands import take_mtebs, take_ours
 from plan import arms
-from questions import all_tables as tables_of
-from questions import tables as all_tables
-
-from mteb_hybrid.cli import app
+from questions import tables as kept_tables
+from questions import tables_of
 
 PAGE = tables.PAGE.read_text(encoding="utf-8")
 PLACES = dict(re.findall(r"<!-- study: ([\w -]+?) -->\n(.*?)\n?<!-- end -->", PAGE, re.DOTALL))
@@ -33,7 +29,7 @@ def test_tables_are_those_of_the_results():
     All scores, and the differences of one table in full: those of all tables take minutes.
     """
     with tables.unpacked(None) as results:
-        found = all_tables(results)
+        found = kept_tables(results)
         beside = tables.beside(found) | tables.choices()
         assert sorted(PLACES) == sorted([*found, *beside])
         assert {name: PLACES[name] for name in beside} == beside
@@ -73,19 +69,10 @@ def test_study_commands(study, command):
 @pytest.mark.parametrize("command", sorted({c for c in COMMANDS if c.startswith("mteb-hybrid ") and c.count(" ") > 1}))
 def test_our_commands(command):
     """Our parser takes it."""
-    words = shlex.split(command.removeprefix("mteb-hybrid "))
-    group = typer.main.get_command(app)
-    context = group.make_context("mteb-hybrid", list(words))
-    name, found, rest = group.resolve_command(context, words)
-    found.make_context(name, rest, parent=context)
+    take_ours(command)
 
 
 @pytest.mark.parametrize("command", sorted({c for c in COMMANDS if c.startswith("mteb run")}))
 def test_mteb_commands(command):
     """MTEB's parser takes it, and knows its tasks and benchmarks."""
-    arguments = build_cli().parse_args(shlex.split(command)[1:])
-    for name in arguments.tasks or ():
-        if name != "MyCollectionMonolingual":  # the user's own
-            assert mteb.get_task(name).metadata.name == name
-    for name in arguments.benchmarks or ():
-        assert mteb.get_benchmark(name).tasks
+    take_mtebs(command, own=("MyCollectionMonolingual",))
