@@ -89,7 +89,7 @@ def test_kept_results_are_those_of_the_plan(study):
     """Every archive is an arm of the plan, made with the settings that it has there; a few MiB in all."""
     known = {f"{arm.id}.tar.xz": arm for arm in arms()}
     kept = sorted((study / "results").glob("*.tar.xz"))
-    assert {path.name for path in kept} <= known.keys()
+    assert {path.name for path in kept} == known.keys()
     assert sum(path.stat().st_size for path in kept) < 8 * 2**20
     for path in kept:
         arm = known[path.name]
