@@ -38,6 +38,17 @@ class Ranking:
         return Ranking(self.above[pairs], self.top_order[queries], self.top_scores[queries])
 
 
+def add_rankings(one: Ranking, other: Ranking) -> Ranking:
+    """The ranking of two parts of a pool, whose passages are disjoint, in the same segments.
+
+    Counts add, and the best of both are the best of all: the result is the same in whatever order parts are added.
+    """
+    order = np.concatenate([one.top_order, other.top_order], axis=1)
+    scores = np.concatenate([one.top_scores, other.top_scores], axis=1)
+    top_order, top_scores = _best(order, scores, one.top_order.shape[1])
+    return Ranking(one.above + other.above, top_order, top_scores)
+
+
 def merge_rankings(parts: Sequence[Ranking]) -> Ranking:
     """The ranking of a pool from those of its parts, whose passages are disjoint: each part becomes a segment.
 
@@ -52,9 +63,13 @@ def merge_rankings(parts: Sequence[Ranking]) -> Ranking:
     k = max(part.top_order.shape[1] for part in parts)
     order = np.concatenate([part.top_order for part in parts], axis=1)
     scores = np.concatenate([part.top_scores for part in parts], axis=1)
+    top_order, top_scores = _best(order, scores, k)
+    return Ranking(np.concatenate([part.above for part in parts], axis=1), top_order, top_scores)
+
+
+def _best(
+    order: NDArray[np.int64], scores: NDArray[np.float64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The best k of each row by score, ties by tie-break position: positions and scores, shape (queries, k)."""
     best = np.lexsort((order, -scores), axis=1)[:, :k]
-    return Ranking(
-        above=np.concatenate([part.above for part in parts], axis=1),
-        top_order=np.take_along_axis(order, best, axis=1),
-        top_scores=np.take_along_axis(scores, best, axis=1),
-    )
+    return np.take_along_axis(order, best, axis=1), np.take_along_axis(scores, best, axis=1)

@@ -71,7 +71,7 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.table)
 
-    def pieces(self, start: int, step: int) -> Iterator[tuple[Corpus, int, int]]:
+    def pieces(self, start: int, step: int, end: int | None = None) -> Iterator[tuple[Corpus, int, int]]:
         """The corpus from a row on, piece by piece; each through memory maps that are closed before the next ones open.
 
         Pages that were read stay mapped, and count as the process's memory, until their map is closed.
@@ -79,13 +79,15 @@ class Corpus:
         Args:
             start: The first row.
             step: Rows of a piece; pieces end at multiples of it.
+            end: The row after the last one; None for the corpus's end.
 
         Yields:
             A corpus to read the piece from, and the piece's first row and the one after its last.
         """
         mapped, corpus = 0, self.reopened()
-        while start < len(self):
-            stop = min(len(self), (start // step + 1) * step)
+        end = len(self) if end is None else end
+        while start < end:
+            stop = min(end, (start // step + 1) * step)
             yield corpus, start, stop
             mapped, start = mapped + stop - start, stop
             if mapped >= _REMAPPED:

@@ -13,8 +13,11 @@ from tqdm.auto import tqdm
 
 from mteb_hybrid.errors import EmbeddingError
 from mteb_hybrid.ranking import RankCounter
+from mteb_hybrid.streaming.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from mteb_hybrid.counted import Ranking
@@ -86,7 +89,7 @@ class CorpusPass:
         corpus: The passages.
         questions: Who searches them.
         encode: Embeds passages.
-        progress: Where finished chunks are noted.
+        progress: Where it is noted what is counted.
         kept: Where embeddings are kept, if they are.
         describe: Model and task, for messages and the progress bar.
     """
@@ -105,30 +108,54 @@ class CorpusPass:
         Raises:
             EmbeddingError: The encoder's output cannot be ranked; the message names the rows. What was finished stays.
         """
-        counter = self.questions.counter()
-        # with the embeddings' digest: counts that were taken with others, differing in a bit, do not add up with these
-        name = f"{self.corpus.language}-{self.corpus.identity()}-{self.questions.digest()}"
-        done, size = 0, len(self.corpus)
-        earlier = self.progress.load(name)
-        if earlier is not None and _fits(*earlier, size, counter):
-            done, ranking = earlier
-            counter.restore(ranking)
-            if done < size:
-                logger.warning(
-                    "%s: going on after passage %s of %s of %s",
-                    self.describe, f"{done:,}", f"{size:,}", self.corpus.language,
-                )  # fmt: skip
-        step = chunk_passages()
+        tally, counter = self.earlier(), self.questions.counter()
+        counter.restore(tally.ranking)
         # None: a bar on a terminal, and nothing in a log file
-        bar = tqdm(total=size, initial=done, desc=f"{self.describe}: {self.corpus.language}", unit="psg", disable=None)
-        with bar:
-            for corpus, start, stop in self.corpus.pieces(done, step):
-                embeddings = self._embedded(corpus.texts(slice(start, stop)), start, stop)
-                counter.count(embeddings, corpus.order(np.arange(start, stop)))
-                bar.update(stop - start)
-                self.progress.save(name, stop, counter.result())
-                del corpus
-        return counter.result()
+        label = f"{self.describe}: {self.corpus.language}"
+        with tqdm(total=len(self.corpus), initial=tally.size, desc=label, unit="psg", disable=None) as bar:
+            for first, end in tally.missing(len(self.corpus)):
+                for start, stop in self.count(counter, first, end):
+                    tally = tally.grown(start, stop, counter.result())
+                    self.note(tally)
+                    bar.update(stop - start)
+        return tally.ranking
+
+    def earlier(self) -> Tally:
+        """What earlier runs have counted."""
+        size, fresh = len(self.corpus), self.questions.counter().result()
+        tally = self.progress.load(self._name)
+        if tally is None or not tally.fits(size, fresh):
+            return Tally.of_nothing(fresh)
+        if 0 < tally.size < size:
+            logger.warning(
+                "%s: going on with %s of %s passages of %s counted",
+                self.describe, f"{tally.size:,}", f"{size:,}", self.corpus.language,
+            )  # fmt: skip
+        return tally
+
+    def note(self, tally: Tally) -> None:
+        """Keep what is counted, for a later run."""
+        self.progress.save(self._name, tally)
+
+    def count(self, counter: RankCounter, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Count the rows from start to end, chunk by chunk.
+
+        Yields:
+            The first row of a chunk that was counted, and the one after its last.
+
+        Raises:
+            EmbeddingError: As `run`.
+        """
+        for corpus, first, last in self.corpus.pieces(start, chunk_passages(), end):
+            embeddings = self._embedded(corpus.texts(slice(first, last)), first, last)
+            counter.count(embeddings, corpus.order(np.arange(first, last)))
+            del corpus
+            yield first, last
+
+    @property
+    def _name(self) -> str:
+        # with the embeddings' digest: counts that were taken with others, differing in a bit, do not add up with these
+        return f"{self.corpus.language}-{self.corpus.identity()}-{self.questions.digest()}"
 
     def _embedded(self, texts: list[str], start: int, stop: int) -> NDArray[np.float32]:
         """Embeddings of the rows from start to stop, from disk if they were kept."""
@@ -186,13 +213,6 @@ def same_model(before: NDArray[np.float32], now: NDArray[np.float32]) -> bool:
     if before.shape != now.shape:
         return False
     return bool((np.linalg.norm(before - now, axis=1) <= _SAME_MODEL * np.linalg.norm(now, axis=1)).all())
-
-
-def _fits(rows: int, ranking: Ranking, size: int, counter: RankCounter) -> bool:
-    """Whether counts on disk can be those of this counter and of a corpus of this size."""
-    fresh = counter.result()
-    names = ("above", "top_order", "top_scores")
-    return 0 <= rows <= size and all(getattr(ranking, name).shape == getattr(fresh, name).shape for name in names)
 
 
 def chunk_passages() -> int:

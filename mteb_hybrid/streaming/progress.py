@@ -14,6 +14,7 @@ import numpy as np
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.counted import Ranking
+from mteb_hybrid.streaming.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2  # 1 knew only how many of the first rows were counted
 _FORGOTTEN = 30 * 24 * 3600  # seconds after which nobody will go on with an unfinished pass
 
 
@@ -60,19 +61,19 @@ class Progress:
         """Keep them: counts made with others, that differ in the last bits, do not add up with these."""
         self._save("anchors.npz", queries=queries, relevant=relevant)
 
-    def load(self, corpus: str) -> tuple[int, Ranking] | None:
-        """Rows of a corpus that are counted, and their counts; None if it was not begun, or its file is damaged."""
+    def load(self, corpus: str) -> Tally | None:
+        """What is counted of a corpus; None if it was not begun, or its file is damaged."""
         found = self._load(f"{corpus}.npz", ("rows", "above", "top_order", "top_scores"))
         if found is None:
             return None
-        ranking = Ranking(found["above"], found["top_order"], found["top_scores"])
-        return int(found["rows"]), ranking
+        return Tally(found["rows"], Ranking(found["above"], found["top_order"], found["top_scores"]))
 
-    def save(self, corpus: str, rows: int, ranking: Ranking) -> None:
-        """Note that the first rows of a corpus are counted."""
+    def save(self, corpus: str, tally: Tally) -> None:
+        """Note what is counted of a corpus."""
+        ranking = tally.ranking
         self._save(
             f"{corpus}.npz",
-            rows=np.int64(rows),
+            rows=tally.rows,
             above=ranking.above,
             top_order=ranking.top_order,
             top_scores=ranking.top_scores,

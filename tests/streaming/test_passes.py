@@ -19,6 +19,7 @@ from mteb_hybrid.streaming.corpus import Corpus
 from mteb_hybrid.streaming.kept import KeptEmbeddings
 from mteb_hybrid.streaming.passes import CHUNK_VARIABLE, DEFAULT_CHUNK, CorpusPass, Questions, chunk_passages
 from mteb_hybrid.streaming.progress import Progress
+from mteb_hybrid.streaming.tally import Tally
 
 SIZE, RELEVANT = 57, (3, 20, 21, 56)
 NOWHERE = KeptEmbeddings(None)
@@ -181,7 +182,7 @@ class TestGoingOn:
         encoder = Encoder()
         assert equal(run(encoder, progress=progress), over_everything(own, questions(own)))
         assert set(encoder.seen) == set(texts_with_copies()[done:]) - set(questions(own).texts)
-        assert f"going on after passage {done} of 57 of sw" in caplog.text
+        assert f"going on with {done} of 57 passages of sw counted" in caplog.text
 
     def test_a_finished_pass_encodes_nothing(self, tmp_path, caplog):
         """The counts are there; nothing is encoded and nobody is told about going on."""
@@ -206,11 +207,30 @@ class TestGoingOn:
         """Counts of other questions, or of more passages than there are, are not gone on from."""
         own, progress = corpus(), Progress(tmp_path)
         right = over_everything(own, questions(own))
-        name = f"sw-{own.identity()}"
-        wrong = over_everything(own, questions(own, top_k=3))
-        for rows, ranking in ((20, wrong), (SIZE + 1, right), (-1, right), (20, right.select(slice(2), slice(2)))):
-            progress.save(name, rows, ranking)
+        name = f"sw-{own.identity()}-{questions(own).digest()}"
+        wrong, part = over_everything(own, questions(own, top_k=3)), right.select(slice(2), slice(2))
+        overlapping = [[0, 20], [10, 30]]
+        for rows, ranking in (
+            ([[0, 20]], wrong), ([[0, SIZE + 1]], right), ([[-1, 5]], right), ([[0, 20]], part), (overlapping, right),
+        ):  # fmt: skip
+            progress.save(name, Tally(np.array(rows), ranking))
             assert equal(run(Encoder(), own, progress=progress), right)
+
+    def test_rows_in_the_middle_may_be_counted_first(self, tmp_path, monkeypatch):
+        """What another engine has counted, in whatever order, is not encoded again."""
+        monkeypatch.setenv(CHUNK_VARIABLE, "10")
+        own, progress = corpus(), Progress(tmp_path)
+        one = CorpusPass(own, questions(own), Encoder(), progress, NOWHERE, "test/encoder on Test sw")
+        tally = one.earlier()
+        for start, stop in ((30, 45), (5, 12)):
+            counter = one.questions.counter()
+            assert list(one.count(counter, start, stop))[-1][1] == stop
+            tally = tally.plus(start, stop, counter.result())
+        one.note(tally)
+        encoder = Encoder()
+        assert equal(run(encoder, own, progress=progress), over_everything(own, questions(own)))
+        rest = {*texts_with_copies()[:5], *texts_with_copies()[12:30], *texts_with_copies()[45:]}
+        assert set(encoder.seen) == rest - set(questions(own).texts)
 
     def test_another_version_of_the_corpus_is_counted_anew(self, tmp_path):
         """The counts of one revision are not those of another."""

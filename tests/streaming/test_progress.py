@@ -11,6 +11,7 @@ import pytest
 
 from mteb_hybrid.counted import Ranking
 from mteb_hybrid.streaming.progress import Progress, sweep
+from mteb_hybrid.streaming.tally import Tally
 
 
 def counted(seed=0, pairs=7, queries=3, k=5) -> Ranking:
@@ -18,6 +19,10 @@ def counted(seed=0, pairs=7, queries=3, k=5) -> Ranking:
     scores = rng.normal(size=(queries, k))
     scores[0, -1] = -np.inf
     return Ranking(rng.integers(2**40, size=(pairs, 1)), rng.integers(-1, 2**62, size=(queries, k)), scores)
+
+
+def tally(rows=10, seed=0) -> Tally:
+    return Tally(np.array([[0, rows]]), counted(seed))
 
 
 def equal(one: Ranking, other: Ranking) -> bool:
@@ -44,15 +49,15 @@ def test_counts_come_back_to_the_bit(tmp_path):
     """Rows, counts, positions and scores with their types; the last save of a corpus holds, corpora stay apart."""
     progress = Progress(tmp_path / "pass")
     assert progress.load("sw-1") is None
-    progress.save("sw-1", 10, counted(1))
-    progress.save("sw-1", 2**40, counted(2))
-    progress.save("te-1", 5, counted(3))
+    progress.save("sw-1", tally(10, 1))
+    progress.save("sw-1", tally(2**40, 2))
+    progress.save("te-1", tally(5, 3))
     again = Progress(tmp_path / "pass")
     for name, rows, seed in (("sw-1", 2**40, 2), ("te-1", 5, 3)):
         found = again.load(name)
         assert found is not None
-        assert found[0] == rows
-        assert equal(found[1], counted(seed))
+        assert found.rows.tolist() == [[0, rows]]
+        assert equal(found.ranking, counted(seed))
     assert again.load("sw-2") is None
 
 
@@ -74,27 +79,27 @@ def test_anchors_come_back_to_the_bit(tmp_path):
 def test_a_truncated_file_is_counted_anew(tmp_path, keep, caplog):
     """Whatever is cut off, nothing is loaded and a warning names the file; saving again heals it."""
     progress = Progress(tmp_path)
-    progress.save("sw", 10, counted())
+    progress.save("sw", tally(10))
     whole = (tmp_path / "sw.npz").read_bytes()
     (tmp_path / "sw.npz").write_bytes(whole[:keep])
     assert progress.load("sw") is None
     assert "sw.npz" in caplog.text
     assert "counting anew" in caplog.text
-    progress.save("sw", 10, counted())
+    progress.save("sw", tally(10))
     assert progress.load("sw") is not None
 
 
 def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
     """A bit error somewhere in the file never gives other counts: it is refused, or what is read is the same."""
     progress = Progress(tmp_path)
-    progress.save("sw", 10, counted())
+    progress.save("sw", tally(10))
     whole = (tmp_path / "sw.npz").read_bytes()
     refused = 0
     for place in range(0, len(whole), 7):
         (tmp_path / "sw.npz").write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         found = progress.load("sw")
         refused += found is None
-        assert found is None or (found[0] == 10 and equal(found[1], counted()))
+        assert found is None or (found.size == 10 and equal(found.ranking, counted()))
     assert refused > len(whole) // 7 // 2
 
 
@@ -102,8 +107,8 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
     "content",
     [
         {"rows": np.int64(3)},
-        {"format": np.int64(1), "rows": np.int64(3)},
-        {"format": np.int64(2), "rows": np.int64(3), "above": [[1]], "top_order": [[1]], "top_scores": [[1.0]]},
+        {"format": np.int64(2), "rows": np.int64(3)},
+        {"format": np.int64(1), "rows": np.int64(3), "above": [[1]], "top_order": [[1]], "top_scores": [[1.0]]},
     ],
     ids=["no format", "fields missing", "another format"],
 )
@@ -120,9 +125,9 @@ def test_nothing_is_unpickled(tmp_path):
     """A file with a pickle in it, under the right names, runs no code."""
     trace = tmp_path / "trace"
     explosive = np.array([Explosive(trace)], dtype=object)
-    fields = {"format": np.int64(1), "rows": np.int64(1), "above": explosive, "top_order": explosive}
+    fields = {"format": np.int64(2), "rows": np.int64(1), "above": explosive, "top_order": explosive}
     np.savez(tmp_path / "sw.npz", **fields, top_scores=explosive)
-    np.savez(tmp_path / "anchors.npz", format=np.int64(1), queries=explosive, relevant=explosive)
+    np.savez(tmp_path / "anchors.npz", format=np.int64(2), queries=explosive, relevant=explosive)
     assert Progress(tmp_path).load("sw") is None
     assert Progress(tmp_path).load_anchors() is None
     assert not trace.exists()
@@ -131,7 +136,7 @@ def test_nothing_is_unpickled(tmp_path):
 def test_nothing_half_written(tmp_path, monkeypatch):
     """If writing fails half-way the earlier file is as it was, and no other file is left."""
     progress = Progress(tmp_path)
-    progress.save("sw", 10, counted(1))
+    progress.save("sw", tally(10, 1))
 
     def broken(file, **arrays):
         file.write(b"half")
@@ -140,13 +145,13 @@ def test_nothing_half_written(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(np, "savez", broken)
         with pytest.raises(OSError, match="disk full"):
-            progress.save("sw", 20, counted(2))
+            progress.save("sw", tally(20, 2))
         with pytest.raises(OSError, match="disk full"):
-            progress.save("te", 20, counted(2))
+            progress.save("te", tally(20, 2))
     assert files(tmp_path) == {"sw.npz"}
     found = progress.load("sw")
     assert found is not None
-    assert found[0] == 10
+    assert found.size == 10
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
@@ -154,7 +159,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     progress = Progress(None)
     progress.describe({"model": "m"})
-    progress.save("sw", 10, counted())
+    progress.save("sw", tally(10))
     progress.save_anchors(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
     assert progress.load("sw") is None
     assert progress.load_anchors() is None
@@ -169,7 +174,7 @@ def test_the_key_is_readable_and_all_goes_at_once(tmp_path):
     text = (tmp_path / "pass" / "key.json").read_text(encoding="utf-8")
     assert json.loads(text)["model"] == "mödel"
     assert "mödel" in text
-    progress.save("sw", 10, counted())
+    progress.save("sw", tally(10))
     progress.discard()
     progress.discard()
     assert not (tmp_path / "pass").exists()
