@@ -130,6 +130,16 @@ def wrap_evaluate(run: Callable[..., Any]) -> None:
         package.evaluate = evaluate  # type: ignore[attr-defined]
 
 
+def run_command(arguments: Sequence[str]) -> None:
+    """Do what the command ``mteb`` does with these arguments, in this process."""
+    import importlib
+    from unittest.mock import patch
+
+    main = _need(importlib.import_module("mteb.cli"), "main")
+    with patch.object(sys, "argv", ["mteb", *arguments]):
+        main()
+
+
 def model_meta_of(model: Any) -> ModelMeta:
     """The metadata of whatever `mteb.evaluate` takes as a model."""
     sanitize = _need(module("mteb.evaluate"), "_sanitize_model")

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mteb_hybrid import cli_compare, cli_export, cli_report, cli_training
+from mteb_hybrid import cli_compare, cli_export, cli_report, cli_run, cli_training
 from mteb_hybrid.errors import MtebHybridError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command(context_settings=cli_run.PASS_ON)(cli_run.run)
 app.command()(cli_report.report)
 app.command()(cli_compare.compare)
 app.command()(cli_export.export)

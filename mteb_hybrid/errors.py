@@ -13,6 +13,7 @@
     ├── TrainingDataError (ValueError)     training data cannot be read, or cannot give the batches that are asked for
     ├── RecipeError (ValueError)           a training recipe is wrong, or does not fit what is there
     ├── TranslationError (ValueError)      queries cannot be translated, or translations cannot be used
+    ├── ClusterError (RuntimeError)        a Ray cluster cannot be used, or work on it failed
     └── RegistrationError (RuntimeError)   MTEB and this package do not fit each other
 """
 
@@ -59,6 +60,10 @@ class RecipeError(MtebHybridError, ValueError):
 
 class TranslationError(MtebHybridError, ValueError):
     """Queries cannot be translated, or translations cannot be used; the message says where and what to do."""
+
+
+class ClusterError(MtebHybridError, RuntimeError):
+    """A Ray cluster cannot be used, or work on it failed; the message says where and what to do."""
 
 
 class RegistrationError(MtebHybridError, RuntimeError):

@@ -56,8 +56,13 @@ def model_fingerprint(model: object) -> str | None:
     for setting in _TOKENIZER:
         digest.update(f"\n{setting} {getattr(tokenizer, setting, None)!r}".encode())
     for library in _LIBRARIES:
-        digest.update(f"\n{library} {version(library)}".encode())
+        digest.update(f"\n{library} {public_version(library)}".encode())
     return digest.hexdigest()[:24]
+
+
+def public_version(package: str) -> str:
+    """A package's version without what tells builds of it apart: torch's are named after a GPU or the CPU."""
+    return version(package).partition("+")[0]
 
 
 def _configuration(module: Any) -> str:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 
 from mteb_hybrid.tasks.embedder import Embedder, is_dense_encoder
+from mteb_hybrid.tasks.engine import engine
 from mteb_hybrid.tasks.predictions import save_rank_table
 from mteb_hybrid.tasks.scores import scores_of
 from mteb_hybrid.tasks.search import full_candidates, rank_from_lists
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mteb.types import PromptType
 
     from mteb_hybrid.tasks.ranked import JudgedQueries, RankedSubset
     from mteb_hybrid.tasks.settings import Setting
@@ -56,6 +59,11 @@ class AbsTaskRankedRetrieval(AbsTaskRetrieval):
     def _subset(self, data_split: Any, subset: str) -> SubsetData:
         """The questions, judgments and passages of a subset, from MTEB's data of it."""
 
+    def texts(self, role: PromptType) -> list[str]:
+        """All texts of the kept subsets in a role, as far as they are held in memory: for engines that need many."""
+        del role
+        return []
+
     def refresh(self) -> None:
         """Before a run: look again where the data comes from, since the task may be older than the environment."""
 
@@ -82,7 +90,9 @@ class AbsTaskRankedRetrieval(AbsTaskRetrieval):
         ranked: RankedSubset | None = None
         scores: dict[str, float] = {}
         if is_dense_encoder(model) and data_split["top_ranked"] is None:
-            ranked = subset.rank(Embedder(model, self.metadata, hf_split, hf_subset, encode_kwargs))
+            embedder = Embedder(model, self.metadata, hf_split, hf_subset, encode_kwargs)
+            engine().prepare(embedder, self.texts)
+            ranked = subset.rank(embedder)
         if ranked is None:
             scores, ranked = self._search(model, data_split, subset, encode_kwargs, hf_split, hf_subset, **kwargs)
         scores |= scores_of(ranked)

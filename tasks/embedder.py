@@ -10,6 +10,7 @@ from mteb.types import PromptType
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.embeddings import STORE, checked_embeddings
+from mteb_hybrid.tasks.engine import engine
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # options of `encode` that do not change what is encoded
 _NEUTRAL_OPTIONS = {"batch_size", "show_progress_bar"}
+DEFAULT_BATCH = 32
 
 
 def is_dense_encoder(model: Any) -> bool:
@@ -113,8 +115,30 @@ class Embedder:
         return STORE.embed(self.model, key, texts, encode, f"{self.describe} ({role.value})")
 
     def _encode(self, texts: list[str], role: PromptType, metadata: TaskMetadata) -> Any:
+        return engine().encode(self, texts, role, metadata)
+
+    def call_model(self, texts: list[str], role: PromptType, metadata: TaskMetadata) -> Any:
+        """What the model returns for texts, here and now; if a GPU's memory is too small, in smaller batches."""
+        import torch
+
+        while True:
+            try:
+                return self._call(texts, role, metadata)
+            except torch.OutOfMemoryError as error:
+                size = int(self.options.get("batch_size", DEFAULT_BATCH))
+                if size <= 1:
+                    raise
+                shown = str(error).partition("\n")[0]
+            # outside of the handler: the exception's traceback holds the tensors of the batch that was too large
+            self.options = {**self.options, "batch_size": size // 2}
+            logger.warning(
+                "%s: out of memory with batches of %d, going on with %d (%s)", self.describe, size, size // 2, shown
+            )
+            torch.cuda.empty_cache()
+
+    def _call(self, texts: list[str], role: PromptType, metadata: TaskMetadata) -> Any:
         return self.model.encode(
-            _mteb.text_loader(texts, self.metadata, role, self.options.get("batch_size", 32)),
+            _mteb.text_loader(texts, self.metadata, role, self.options.get("batch_size", DEFAULT_BATCH)),
             task_metadata=metadata,
             hf_split=self.split,
             hf_subset=self.subset,

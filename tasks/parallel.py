@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from datasets import Dataset, concatenate_datasets
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
+from mteb.types import PromptType
 
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 from mteb_hybrid.tasks.pool import Pool
@@ -60,6 +61,13 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
             )
             self.dataset[name] = dict.fromkeys(self.eval_splits, split)
         self.data_loaded = True
+
+    def texts(self, role: PromptType) -> list[str]:
+        """All questions, or all passages, of the kept subsets, each once."""
+        asked = role is PromptType.query
+        splits = [split for by_split in self.dataset.values() for split in by_split.values()]
+        tables = {id(table): table for table in (split["queries" if asked else "corpus"] for split in splits)}
+        return list(dict.fromkeys(text for table in tables.values() for text in table["text"]))
 
     def _planned(self) -> dict[str, Subset]:
         """All subsets of the task by name."""

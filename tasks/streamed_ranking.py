@@ -17,6 +17,7 @@ from mteb_hybrid.fingerprint import model_fingerprint
 from mteb_hybrid.streaming.corpus import passage_of
 from mteb_hybrid.streaming.kept import KeptEmbeddings, keeps_embeddings
 from mteb_hybrid.streaming.progress import Progress, sweep
+from mteb_hybrid.tasks.engine import engine
 from mteb_hybrid.tasks.ranked import RankedSubset, list_depth
 
 if TYPE_CHECKING:
@@ -202,9 +203,9 @@ class StreamedRanker:
         from mteb_hybrid.streaming.passes import CorpusPass
 
         nameless = key["weights"] is None and key["revision"] is None
-        passes = cache_folder() / "passes"
-        sweep(passes)
-        progress = Progress(None if nameless else passes / digest)
+        root = cache_folder() / "passes"
+        sweep(root)
+        progress = Progress(None if nameless else root / digest)
         questions = _anchored(questions, progress, embedder.describe)
         progress.describe(key)
         self._progress.append(progress)
@@ -212,7 +213,7 @@ class StreamedRanker:
         encoder["prompt"] = repr(embedder.key(PromptType.document))
         folder = _digest(encoder)
         keep = keeps_embeddings() and not nameless
-        parts = []
+        passes = []
         for language in self.subsets[names[0]].languages:
             corpus = self.corpora[language]
             kept = cache_folder() / "embeddings" / folder / f"{language}-{corpus.identity()}" if keep else None
@@ -224,8 +225,8 @@ class StreamedRanker:
                 kept=KeptEmbeddings(kept),
                 describe=embedder.describe,
             )
-            parts.append(one.run())
-        merged = merge_rankings(parts)
+            passes.append(one)
+        merged = merge_rankings(engine().count(embedder, passes))
         counted, query, pair = {}, 0, 0
         for name in names:
             data = self.subsets[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,7 +38,7 @@ def test_any_parts_in_any_order(seed, cuts, random):
     whole = counter(*made)
     whole.count(passages, order)
     edges = sorted({0, *cuts, SIZE})
-    parts = list(zip(edges, edges[1:], strict=False))
+    parts = list(pairwise(edges))
     random.shuffle(parts)
     tally = Tally.of_nothing(counter(*made).result())
     for start, stop in parts:

@@ -1,0 +1,58 @@
+"""The command ``mteb-hybrid run``: `mteb run`, with another engine."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid import _mteb
+
+# whatever is not ours is for `mteb run`
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def run(
+    context: typer.Context,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Encode and count on a Ray cluster: 'auto' on one of its nodes, HOST:PORT of its head, or 'local'.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers, each with a copy of the model. Default: as many as fit.")
+    ] = None,
+    cpus_per_worker: Annotated[
+        float | None, typer.Option(min=1, help="Default: a GPU's part of its machine's CPUs; without GPUs at most 4.")
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Default: 1 if the cluster has GPUs.")
+    ] = None,
+    shard: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passages of a shard: what a lost worker does again. Scores do not depend on it."),
+    ] = None,
+) -> None:
+    """Evaluate as `mteb run` does, with its arguments: -m MODEL -t TASK ...; its results, cache and files."""
+    ours = {
+        "--workers": workers, "--cpus-per-worker": cpus_per_worker, "--gpus-per-worker": gpus_per_worker,
+        "--shard": shard,
+    }  # fmt: skip
+    given = [name for name, value in ours.items() if value is not None]
+    if ray is None and given:
+        raise typer.BadParameter(f"{', '.join(given)} say how to work on a Ray cluster: name it with --ray ADDRESS")
+    if not context.args:
+        raise typer.BadParameter("say what to evaluate, as to `mteb run`: --model MODEL --tasks TASK ...")
+    with contextlib.ExitStack() as stack:
+        if ray is not None:
+            from mteb_hybrid.scaling.cluster import connected, usual_share
+            from mteb_hybrid.scaling.engine import RayEngine
+            from mteb_hybrid.tasks.engine import use
+
+            stack.enter_context(connected(ray))
+            share = usual_share(gpus_per_worker, cpus_per_worker)
+            stack.enter_context(use(RayEngine(workers, share, shard)))
+        _mteb.run_command(["run", *context.args])

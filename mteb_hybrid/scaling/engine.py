@@ -1,0 +1,204 @@
+"""An evaluation's work on a Ray cluster: parts of corpora go through Ray Data, their counts add up here.
+
+A part that was counted is kept at once. Ray does the part of a lost worker again; when nodes are lost and the rest has
+no room for as many workers, what is left is given to as many as there is room for. Nothing that was kept is done again.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mteb.types import PromptType
+from tqdm.auto import tqdm
+
+from mteb_hybrid.errors import ClusterError, EmbeddingError
+from mteb_hybrid.fingerprint import model_fingerprint
+from mteb_hybrid.scaling.cluster import Share, actor_here, ended_when_room_is_lost, usual_share, wait_for_room
+from mteb_hybrid.scaling.jobs import CountJob, EncodeJob, Subset
+from mteb_hybrid.scaling.model import SentModel
+from mteb_hybrid.scaling.tables import sent_tables
+from mteb_hybrid.scaling.workers import TRIES, Ledger, Problem, Worker, packed
+from mteb_hybrid.streaming.passes import chunk_passages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mteb.abstasks.task_metadata import TaskMetadata
+
+    from mteb_hybrid.counted import Ranking
+    from mteb_hybrid.scaling.workers import Job
+    from mteb_hybrid.streaming.passes import CorpusPass
+    from mteb_hybrid.tasks.embedder import Embedder
+
+logger = logging.getLogger(__name__)
+
+_TEXTS = 2048  # of a part of an encoding job; fewer altogether are encoded here
+_PARTS = 8  # of a counting job for each worker, so that none is idle for long at the end
+_LARGEST = 1_000_000  # passages of a part: what a lost worker has to do again at most
+
+
+@dataclass
+class RayEngine:
+    """Encodes and counts on the cluster that Ray is connected to.
+
+    Attributes:
+        workers: Number of workers; None for as many as there is room for.
+        share: What of the cluster each of them has; None for a GPU each, or a part of the CPUs.
+        shard: Passages of a part; None for a number by the corpus and the workers. Ranks do not depend on it.
+    """
+
+    workers: int | None = None
+    share: Share | None = None
+    shard: int | None = None
+    _sent: tuple[Any, SentModel] | None = field(default=None, repr=False)
+    _prepared: set[tuple[int, str]] = field(default_factory=set, repr=False)
+
+    def prepare(self, embedder: Embedder, texts: Callable[[PromptType], list[str]]) -> None:
+        """Encode all texts of a task at once: starting a job for each of its subsets would take longer."""
+        task = (id(embedder.model), embedder.metadata.name)
+        if task in self._prepared or not embedder.is_shared():
+            return
+        self._prepared.add(task)
+        for role in (PromptType.query, PromptType.document):
+            found = texts(role)
+            if found:
+                embedder.embed(found, role)
+
+    def encode(self, embedder: Embedder, texts: list[str], role: PromptType, metadata: TaskMetadata) -> Any:
+        """Embeddings of distinct texts, in their order: float32, shape (len(texts), dimension).
+
+        Raises:
+            EmbeddingError: A part's embeddings cannot be ranked, or parts differ in dimension.
+            ClusterError: The cluster cannot do it.
+        """
+        if len(texts) < _TEXTS:
+            return embedder.call_model(texts, role, metadata)
+        parts = [texts[start : start + _TEXTS] for start in range(0, len(texts), _TEXTS)]
+        job = EncodeJob(Subset.of(embedder), role, watched=metadata is not embedder.metadata)
+        found: dict[int, Any] = {}
+        looked = False
+        label = f"{embedder.describe}: {role.value}"
+        with tqdm(total=len(texts), desc=label, unit="text", disable=None) as bar:
+            for number, (embeddings, has_looked) in self._run(embedder.model, job, parts, lambda _: label):
+                found[number], looked = embeddings, looked or has_looked
+                bar.update(len(embeddings))
+        if looked:
+            str(metadata.name)  # looks at it for the worker, so that whoever watches this copy knows
+        widths = sorted({embeddings.shape[1] for embeddings in found.values()})
+        if len(widths) > 1:
+            raise EmbeddingError(f"{label}: workers returned embeddings of dimensions {widths}, of one model")
+        return np.concatenate([found[number] for number in range(len(parts))])
+
+    def count(self, embedder: Embedder, passes: Sequence[CorpusPass]) -> list[Ranking]:
+        """The counts of corpora, in their order.
+
+        Raises:
+            EmbeddingError: The model's output cannot be ranked; the message names corpus and rows. What was finished
+                stays.
+            ClusterError: The cluster cannot do it.
+        """
+        tallies = [one.earlier() for one in passes]
+        sizes = [len(one.corpus) for one in passes]
+        step = self._step(sum(sizes))
+        parts = [
+            (number, start, min(stop, start + step))
+            for number, tally in enumerate(tallies)
+            for first, stop in tally.missing(sizes[number])
+            for start in range(first, stop, step)
+        ]
+        if not parts:
+            return [tally.ranking for tally in tallies]
+
+        def name(part: tuple[int, int, int]) -> str:
+            number, start, stop = part
+            return f"passages {start:,} to {stop:,} of {passes[number].corpus.language}"
+
+        done = sum(tally.size for tally in tallies)
+        bar = tqdm(total=sum(sizes), initial=done, desc=embedder.describe, unit="psg", disable=None)
+        with bar, sent_tables({one.corpus.language: one.corpus.table for one in passes}) as tables:
+            job = CountJob.of(embedder, passes, tables)
+            for number, ranking in self._run(embedder.model, job, parts, name):
+                which, start, stop = parts[number]
+                tallies[which] = tallies[which].plus(start, stop, ranking)
+                passes[which].note(tallies[which])
+                bar.update(stop - start)
+        return [tally.ranking for tally in tallies]
+
+    def _step(self, passages: int) -> int:
+        """Passages of a part, a multiple of those of a chunk."""
+        chunk = chunk_passages()
+        if self.shard is not None:
+            return max(1, self.shard)
+        workers = wait_for_room(self._share(), self.workers)
+        return chunk * max(1, math.ceil(min(_LARGEST, passages / (_PARTS * workers)) / chunk))
+
+    def _share(self) -> Share:
+        if self.share is None:
+            self.share = usual_share()
+        return self.share
+
+    def _run(self, model: Any, job: Job, parts: Sequence[Any], name: Callable[[Any], str]) -> Iterator[tuple[int, Any]]:
+        """Positions and results of parts as they are finished; when nodes are lost, the rest is given to others."""
+        import ray
+
+        left, fruitless = dict(enumerate(parts)), 0
+        reference = ray.put(job)
+        while left:
+            workers = min(len(left), wait_for_room(self._share(), self.workers))
+            before = len(left)
+            try:
+                with actor_here(Ledger, self._model(model), [reference]) as ledger:
+                    for number, result, begun in self._once(ledger, left, workers):
+                        part = left.pop(number)
+                        if isinstance(result, Problem):
+                            raise result.error(name(part))
+                        if begun > 1:
+                            logger.warning("%s: %d workers were lost, another has done it", name(part), begun - 1)
+                        yield number, result
+            except ray.exceptions.RayError as error:
+                fruitless = fruitless + 1 if len(left) == before else 0
+                if fruitless == TRIES:
+                    raise ClusterError(
+                        f"workers were lost {TRIES} times in a row before any of {len(left)} parts was finished; the "
+                        f"first is {name(next(iter(left.values())))}. What was finished is kept. Ray says: {error}"
+                    ) from error
+                logger.warning(
+                    "workers were lost (%s); going on with %d of %d parts that are left",
+                    type(error).__name__, len(left), len(parts),
+                )  # fmt: skip
+
+    def _once(self, ledger: Any, left: dict[int, Any], workers: int) -> Iterator[tuple[int, Any, int]]:
+        """Positions and results of parts, and how often they were begun, from one run of Ray Data."""
+        import ray
+
+        share = self._share()
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        rows = [{"number": number, "content": packed(part)[0]} for number, part in left.items()]
+        results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            Worker,
+            batch_size=1,
+            fn_constructor_args=(ledger,),
+            # one part at a time, so that a lost worker takes one with it
+            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
+            num_cpus=share.cpus,
+            num_gpus=share.gpus or None,
+        )
+        with ended_when_room_is_lost(share, workers, lambda: ray.get(ledger.workers.remote())):
+            for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
+                for number, content, begun in zip(batch["number"], batch["content"], batch["begun"], strict=True):
+                    yield int(number), pickle.loads(content), int(begun)  # noqa: S301 - from our own workers
+
+    def _model(self, model: Any) -> SentModel:
+        """The model in the cluster's memory; put there again when it has changed."""
+        state = model_fingerprint(model)
+        if self._sent is None or self._sent[0] is not model or state is None or self._sent[1].fingerprint != state:
+            self._sent = (model, SentModel.of(model))
+        return self._sent[1]

@@ -1,0 +1,115 @@
+"""The two kinds of work of an evaluation: encoding texts, and counting rows of corpora."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mteb.types import PromptType
+
+from mteb_hybrid import _mteb
+from mteb_hybrid.embeddings import checked_embeddings
+from mteb_hybrid.streaming.progress import Progress
+from mteb_hybrid.tasks.embedder import Embedder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from mteb.abstasks.task_metadata import TaskMetadata
+    from numpy.typing import NDArray
+
+    from mteb_hybrid.counted import Ranking
+    from mteb_hybrid.scaling.tables import SentTable
+    from mteb_hybrid.streaming.passes import CorpusPass
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """An `Embedder` without its model."""
+
+    metadata: TaskMetadata
+    split: str
+    name: str
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, embedder: Embedder) -> Subset:
+        """What an embedder knows besides its model."""
+        return cls(embedder.metadata, embedder.split, embedder.subset, embedder.options)
+
+    def embedder(self, model: Any) -> Embedder:
+        """The embedder, with a worker's copy of the model."""
+        return Embedder(model, self.metadata, self.split, self.name, self.options)
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """Encodes texts; a part is a list of them.
+
+    Attributes:
+        subset: The subset that they are of.
+        role: Queries or passages.
+        watched: Whether to watch if the encoder looks at what names the task.
+    """
+
+    subset: Subset
+    role: PromptType
+    watched: bool
+
+    def run(self, model: Any, part: list[str]) -> tuple[NDArray[np.float32], bool]:
+        """Embeddings, float32, shape (texts, dimension), and whether the encoder has looked at what names the task.
+
+        Raises:
+            EmbeddingError: The embeddings cannot be ranked; the message names the text.
+        """
+        embedder = self.subset.embedder(model)
+        metadata, has_looked = _mteb.watch_metadata(self.subset.metadata)
+        raw = embedder.call_model(part, self.role, metadata if self.watched else self.subset.metadata)
+        return checked_embeddings(raw, part, f"{embedder.describe} ({self.role.value})"), has_looked()
+
+
+@dataclass(frozen=True)
+class CountJob:
+    """Counts rows of corpora; a part is the position of a corpus, its first row and the one after its last.
+
+    Attributes:
+        subset: The subset that is ranked.
+        passes: A pass over each corpus, without encoder, progress and table.
+        tables: The tables of the corpora.
+    """
+
+    subset: Subset
+    passes: tuple[CorpusPass, ...]
+    tables: tuple[SentTable, ...]
+
+    @classmethod
+    def of(cls, embedder: Embedder, passes: Sequence[CorpusPass], tables: Mapping[str, SentTable]) -> CountJob:
+        """The job of passes over corpora whose tables are sent, by language."""
+        bare = [
+            replace(one, corpus=replace(one.corpus, table=None), encode=_nowhere, progress=Progress(None))
+            for one in passes
+        ]
+        return cls(Subset.of(embedder), tuple(bare), tuple(tables[one.corpus.language] for one in passes))
+
+    def run(self, model: Any, part: tuple[int, int, int]) -> Ranking:
+        """The counts of these rows alone.
+
+        Raises:
+            EmbeddingError: The embeddings cannot be ranked; the message names rows and text.
+        """
+        number, start, stop = part
+        embedder, one = self.subset.embedder(model), self.passes[number]
+        counted = replace(
+            one,
+            corpus=replace(one.corpus, table=self.tables[number].open()),
+            encode=lambda texts: embedder.embed_once(texts, PromptType.document),
+        )
+        counter = one.questions.counter()
+        for _ in counted.count(counter, start, stop):
+            pass
+        return counter.result()
+
+
+def _nowhere(texts: list[str]) -> Any:
+    raise AssertionError(f"a worker has its own encoder for {len(texts)} texts")

@@ -1,0 +1,143 @@
+"""What runs on a worker: one part of a job after the other, with one copy of the model."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from mteb_hybrid import errors
+from mteb_hybrid.errors import ClusterError, MtebHybridError
+
+if TYPE_CHECKING:
+    from mteb_hybrid.scaling.model import SentModel
+
+
+TRIES = 6
+"""How often a part is begun: whatever kills its worker each time will not stop."""
+
+
+class LostTooOftenError(Exception):
+    """A part was begun too often."""
+
+
+class Job(Protocol):
+    """Work that is done in parts, each of them by any worker."""
+
+    def run(self, model: Any, part: Any) -> Any:
+        """Do one part with the worker's model; part and result are picklable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An exception of a worker: told as data, since Ray would wrap it in its own.
+
+    Attributes:
+        kind: Name of the class if it is one of ours, else empty.
+        message: Its text; the traceback of foreign ones.
+    """
+
+    kind: str
+    message: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Problem:
+        """Tell of an exception that is being handled."""
+        if isinstance(error, MtebHybridError):
+            return cls(type(error).__name__, str(error))
+        if isinstance(error, LostTooOftenError):
+            return cls(LostTooOftenError.__name__, "")
+        return cls("", traceback.format_exc())
+
+    def error(self, where: str) -> MtebHybridError:
+        """The exception, of the kind that it had: whatever catches it in one process catches it on a cluster."""
+        if self.kind == LostTooOftenError.__name__:
+            return ClusterError(
+                f"{TRIES} workers were lost one after the other on {where}: out of memory, most likely. Give a worker "
+                "more of a machine (--cpus-per-worker), or encode in smaller batches (--batch-size). What was finished "
+                "is kept"
+            )
+        if not self.kind:
+            return ClusterError(f"a worker failed on {where}:\n{self.message}")
+        kind: type[MtebHybridError] = getattr(errors, self.kind, ClusterError)
+        return kind(self.message)
+
+
+class Ledger:
+    """What workers ask for and tell; an actor on the node of the driver, which outlives them.
+
+    Args:
+        model: The model.
+        job: Ray's reference to the job, in a list: a bare one would be replaced by what it refers to.
+    """
+
+    def __init__(self, model: SentModel, job: list[Any]) -> None:
+        self._work = model, job
+        self._begun: Counter[int] = Counter()
+        self._workers: dict[str, Any] = {}
+
+    def work(self) -> tuple[SentModel, list[Any]]:
+        """The model and the job."""
+        return self._work
+
+    def begin(self, part: int, name: str, worker: Any) -> int:
+        """Note that a worker begins a part; returns how often that has happened."""
+        self._workers[name] = worker
+        self._begun[part] += 1
+        return self._begun[part]
+
+    def workers(self) -> list[Any]:
+        """Handles of all workers that have begun a part."""
+        return list(self._workers.values())
+
+
+class Worker:
+    """Does parts of a job; Ray Data makes one of each actor.
+
+    Args:
+        ledger: Handle of the `Ledger`.
+    """
+
+    def __init__(self, ledger: Any) -> None:
+        self._ledger = ledger
+        self._loaded: tuple[Any, Job] | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Do one part: a row with its number and its pickle; of the result too, and how often the part was begun."""
+        result: Any
+        begun = 1
+        try:
+            begun = self._begin(int(batch["number"][0]))
+            result = self._do(pickle.loads(batch["content"][0]))  # noqa: S301 - our own, from the driver
+        except Exception as error:  # noqa: BLE001 - all of them are told to the driver
+            result = Problem.of(error)
+        return {"number": batch["number"], "content": packed(result), "begun": np.array([begun])}
+
+    def _begin(self, number: int) -> int:
+        import ray
+
+        context = ray.get_runtime_context()
+        begun: int = ray.get(self._ledger.begin.remote(number, context.get_actor_id(), context.current_actor))
+        if begun > TRIES:
+            raise LostTooOftenError
+        return begun
+
+    def _do(self, part: Any) -> Any:
+        if self._loaded is None:
+            import ray
+
+            model, reference = ray.get(self._ledger.work.remote())
+            self._loaded = model.load(), ray.get(reference[0])
+        model, job = self._loaded
+        return job.run(model, part)
+
+
+def packed(content: Any) -> Any:
+    """A column of one row that holds anything picklable."""
+    column = np.empty(1, dtype=object)
+    column[0] = pickle.dumps(content, protocol=5)
+    return column

@@ -1,0 +1,129 @@
+"""Evaluation on a cluster of several nodes: the ranks of one process, also when a worker is killed or poisoned."""
+
+from __future__ import annotations
+
+import mteb
+import pytest
+from distributed_runs import on_ray, once_a_part, stand_in
+from encoders import OwnSimilarityEncoder, PlainEncoder
+from miracl_runs import Monolingual, Pooled, evaluate
+from recording_encoder import RecordingEncoder, Trouble
+
+pytest.importorskip("ray")
+
+from ray_clusters import simulated_cluster
+
+from mteb_hybrid.embeddings import clear_embeddings
+from mteb_hybrid.errors import ClusterError, EmbeddingError
+from mteb_hybrid.scaling import engine, workers
+from mteb_hybrid.scaling.engine import RayEngine
+from mteb_hybrid.tasks.engine import use
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("folders")]
+
+
+@pytest.fixture(scope="module")
+def two_nodes():
+    """A cluster of two nodes with a CPU each, for tests that lose none of them."""
+    with simulated_cluster(2) as nodes:
+        yield nodes
+
+
+@pytest.mark.parametrize(("shard", "count"), [(20, None), (1000, 1), (None, 2)])
+def test_ranks_are_those_of_one_process(two_nodes, here, tmp_path, shard, count):
+    """Every score and every row of every rank table; passages are encoded by workers, on both nodes, and once."""
+    model = RecordingEncoder(tmp_path)
+    assert on_ray(model, tmp_path, shard, count=count) == here
+    assert len(model.processes("document")) <= 3  # this one, which embeds the relevant passages, and two
+    assert len(model.processes("document")) == 3 or shard != 20
+    assert model.encoded() == once_a_part(shard or 1000)
+
+
+def test_a_corpus_for_each_language(two_nodes, tmp_path):
+    """The monolingual task too, with a job for each of its corpora."""
+    expected, _ = evaluate(RecordingEncoder(tmp_path), Monolingual())
+    clear_embeddings()
+    assert on_ray(RecordingEncoder(tmp_path), tmp_path, task=Monolingual)[0] == expected
+
+
+def test_a_killed_worker(two_nodes, here, tmp_path, caplog):
+    """Its part is done again and no other one; the log says so; the result is the same."""
+    text = stand_in("sw").texts[5]
+    model = RecordingEncoder(tmp_path, Trouble(text, "kill", times=1))
+    assert on_ray(model, tmp_path, 10) == here
+    assert model.encoded() == once_a_part(10)  # the killed call has left no trace
+    assert "passages 0 to 10 of sw: 1 workers were lost, another has done it" in caplog.text
+
+
+def test_a_part_that_kills_every_worker(two_nodes, here, tmp_path, monkeypatch):
+    """After some tries the run ends and says where; what others have finished is kept for the next run."""
+    text = stand_in("te").texts[-1]
+    model = RecordingEncoder(tmp_path, Trouble(text, "kill"))
+    with pytest.raises(ClusterError, match=r"6 workers were lost .* passages 90 to \d+ of te.*--batch-size"):
+        on_ray(model, tmp_path, 30)
+    before = sum(model.encoded().values())
+    clear_embeddings()
+    model.trouble = None
+    assert on_ray(model, tmp_path, 30) == here
+    assert before > 100
+    assert sum(model.encoded().values()) - before < 200  # the questions' passages once more, and what was left
+
+
+def test_a_poisoned_part(two_nodes, here, tmp_path):
+    """The message of one process, with its kind; finished parts are kept, and one process goes on with them."""
+    text = stand_in("te").texts[-1]
+    model = RecordingEncoder(tmp_path, Trouble(text, "nan"))
+    with pytest.raises(EmbeddingError, match=r"passages 100 to \d+ of te: .* NaN"):
+        on_ray(model, tmp_path, 20)
+    before = model.encoded()
+    clear_embeddings()
+    healed = RecordingEncoder(tmp_path)
+    scores, _ = evaluate(healed, Pooled())
+    assert scores == here[0]
+    # every passage is encoded by one run or the other, and hardly any by both, but for the relevant ones
+    assert set(before) | set(healed.encoded()) == set(once_a_part(20))
+    assert sum((before & healed.encoded()).values()) < len(once_a_part(20)) / 2
+
+
+def test_an_error_in_a_model(two_nodes, tmp_path):
+    """An exception that is not ours has its traceback in the message, and is not tried again."""
+    model = RecordingEncoder(tmp_path, Trouble(stand_in("fi").texts[3], "raise"))
+    with pytest.raises(ClusterError, match=r"(?s)failed on passages 0 to 20 of fi.*KeyError: \"a bug in"):
+        on_ray(model, tmp_path)
+    assert len(list(tmp_path.glob("trouble-*"))) == 1
+
+
+@pytest.mark.parametrize("encoder", [PlainEncoder, OwnSimilarityEncoder])
+def test_texts_in_memory(two_nodes, tmp_path, monkeypatch, encoder):
+    """MiniQA-R, encoded by workers in one job for a role; an encoder of any class, of any similarity."""
+    tasks = mteb.get_tasks(["MiniQARMonolingual", "MiniQARMultilingual"])
+    options = {"cache": None, "show_progress_bar": False, "co2_tracker": False}
+    here = [one.scores for one in mteb.evaluate(encoder(), tasks, **options).task_results]
+    monkeypatch.setattr(engine, "_TEXTS", 16)
+    jobs = []
+    run = RayEngine._run
+    monkeypatch.setattr(RayEngine, "_run", lambda self, *args: jobs.append(args[1]) or run(self, *args))
+    model = encoder()
+    with use(RayEngine()):
+        there = [one.scores for one in mteb.evaluate(model, tasks, **options).task_results]
+    assert there == here
+    assert len(jobs) == 2
+    assert model.encoded == 0
+
+
+def test_problems_keep_their_kind():
+    """Ours come back as they were; others with their traceback."""
+    with pytest.raises(EmbeddingError) as ours:
+        fail(EmbeddingError("zero embedding"))
+    assert repr(workers.Problem.of(ours.value).error("x")) == repr(ours.value)
+    try:
+        fail(IndexError("deep inside"))
+    except IndexError as error:
+        problem = workers.Problem.of(error).error("passages 3 to 5")
+    assert isinstance(problem, ClusterError)
+    for part in ("passages 3 to 5", "deep inside", "test_engine.py"):
+        assert part in str(problem)
+
+
+def fail(error):
+    raise error

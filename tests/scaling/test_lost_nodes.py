@@ -1,0 +1,69 @@
+"""Nodes that are lost while a run is under way, and nodes that come."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from distributed_runs import on_ray, once_a_part
+from recording_encoder import RecordingEncoder
+
+pytest.importorskip("ray")
+
+from ray_clusters import NODE, simulated_cluster
+
+from mteb_hybrid.scaling import cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("folders")]
+
+
+def test_a_lost_node(here, tmp_path, caplog, monkeypatch):
+    """With a node gone and no room for its worker, the other one does the rest; finished parts are not done again."""
+    monkeypatch.setattr(cluster, "_GRACE", 2.0)
+    monkeypatch.setattr(RecordingEncoder, "vector", slow(RecordingEncoder.vector))
+    model = RecordingEncoder(tmp_path)
+    with simulated_cluster(2) as nodes:
+        lost = threading.Thread(target=lose_when_begun, args=(nodes, model))
+        lost.start()
+        assert on_ray(model, tmp_path, 10) == here
+        lost.join()
+        assert len(nodes.worker_nodes) == 1
+    assert "room for 1 workers" in caplog.text
+    assert "parts that are left" in caplog.text
+    # at most the parts that were under way on the two nodes were begun twice
+    assert (model.encoded() - once_a_part(10)).total() <= 20
+
+
+def slow(vector):
+    def waits(self, text):
+        time.sleep(0.01)
+        return vector(self, text)
+
+    return waits
+
+
+def lose_when_begun(nodes, model):
+    """Take a node away once both have encoded something."""
+    while len(model.processes()) < 3:
+        time.sleep(0.1)
+    nodes.remove_node(next(iter(nodes.worker_nodes)))
+
+
+def test_a_node_that_comes_instead_of_a_lost_one(here, tmp_path, monkeypatch):
+    """Nobody has room: the run waits for a node, and goes on."""
+    monkeypatch.setattr(cluster, "_GRACE", 1.0)
+    model = RecordingEncoder(tmp_path)
+    with simulated_cluster(1) as nodes:
+
+        def swap():
+            while len(model.processes()) < 2:
+                time.sleep(0.1)
+            nodes.remove_node(next(iter(nodes.worker_nodes)))
+            time.sleep(4)
+            nodes.add_node(num_cpus=1, **NODE)
+
+        swapped = threading.Thread(target=swap)
+        swapped.start()
+        assert on_ray(model, tmp_path, 10) == here
+        swapped.join()

@@ -1,0 +1,197 @@
+"""How tables and models come to workers, what a worker is given, and what is said where that cannot be."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from encoders import CountingEncoder, named_meta
+from tiny_models import sentence_transformer
+
+from mteb_hybrid.errors import ClusterError
+from mteb_hybrid.scaling import cluster
+from mteb_hybrid.scaling.cluster import Share, room, usual_share, wait_for_room
+from mteb_hybrid.scaling.model import SentModel
+from mteb_hybrid.scaling.tables import DistantTable, Librarian, SentTable
+from mteb_hybrid.streaming.corpus import Corpus
+from mteb_hybrid.tasks.embedder import Embedder
+from mteb_hybrid.tasks.registry import TASKS
+
+ray = pytest.importorskip("ray")
+
+
+@dataclass
+class Call:
+    """A method of an actor, called here and now, and the record of its calls."""
+
+    method: object
+    calls: list
+
+    def remote(self, *arguments):
+        self.calls.append(arguments[1:])
+        return self.method(*arguments)
+
+
+@pytest.fixture
+def librarian(monkeypatch):
+    """A librarian in this process, as a handle, with the ranges that it was asked for."""
+    table = Dataset.from_dict({"id": [f"p{i}" for i in range(10)], "text": [f"text {i}" for i in range(10)]})
+    monkeypatch.setattr(ray, "get", lambda found: found)
+
+    class Handle:
+        rows = Call(Librarian({"sw": pickle.dumps(table)}).rows, [])
+
+    return table, Handle
+
+
+def test_rows_come_from_the_librarian(librarian):
+    """Texts and order of a corpus whose files are elsewhere; the next piece is asked for ahead, and none twice."""
+    table, handle = librarian
+    there = Corpus("test", "sw", 3, table, "1")
+    here = replace(there, table=DistantTable(handle, "sw", 10))
+    found = [here.texts(slice(start, stop)) for corpus, start, stop in here.pieces(0, 4)]
+    assert found == [there.texts(slice(0, 4)), there.texts(slice(4, 8)), there.texts(slice(8, 10))]
+    assert handle.rows.calls == [(0, 4), (4, 8), (8, 10)]
+    assert here.ids(range(2, 5)) == ["p2", "p3", "p4"]
+
+
+def test_files_are_read_where_they_are_visible(librarian, tmp_path):
+    """A table on disk is opened through its files, unless these are missing or others; one in memory never is."""
+    table, handle = librarian
+    table.save_to_disk(tmp_path / "table")
+    stored = Dataset.load_from_disk(tmp_path / "table")
+    sent = SentTable.of("sw", stored, pickle.dumps(stored), handle)
+    assert sent.open()[:]["id"] == table[:]["id"]
+    assert isinstance(sent.open(), Dataset)
+    (file,) = {entry["filename"] for entry in stored.cache_files}
+    for others in (((file, 1, 1),), (("/nowhere/data.arrow", 1, 1),)):
+        assert isinstance(replace(sent, files=others).open(), DistantTable)
+    assert isinstance(SentTable.of("sw", table, b"", handle).open(), DistantTable)
+
+
+class Nodes:
+    """What Ray says of a cluster."""
+
+    def __init__(self, monkeypatch, *resources, dead=()):
+        found = [{"Alive": True, "Resources": one} for one in resources]
+        found += [{"Alive": False, "Resources": one} for one in dead]
+        monkeypatch.setattr(ray, "nodes", lambda: found)
+
+
+def test_room_is_counted_within_machines(monkeypatch):
+    """Three machines with three CPUs have room for three workers with two, not for four; a dead one has none."""
+    Nodes(monkeypatch, {"CPU": 3.0}, {"CPU": 3.0}, {"CPU": 3.0}, {"memory": 1.0}, dead=[{"CPU": 64.0}])
+    assert room(Share(2, 0)) == 3
+    assert room(Share(4, 0)) == 0
+    Nodes(monkeypatch, {"CPU": 16.0, "GPU": 8.0}, {"CPU": 4.0, "GPU": 8.0}, {"CPU": 64.0})
+    assert room(Share(2, 1)) == 8 + 2
+
+
+def test_the_usual_share(monkeypatch):
+    """A GPU and its part of the CPUs; without GPUs up to four CPUs; what the user says holds."""
+    Nodes(monkeypatch, {"CPU": 64.0, "GPU": 8.0}, {"CPU": 32.0, "GPU": 8.0}, {"CPU": 2.0})
+    assert usual_share() == Share(4, 1)
+    assert usual_share(gpus=0.5) == Share(2, 0.5)
+    assert usual_share(gpus=0) == Share(2, 0)
+    assert usual_share(cpus=3) == Share(3, 1)
+    Nodes(monkeypatch, {"CPU": 64.0}, {"CPU": 16.0})
+    assert usual_share() == Share(4, 0)
+
+
+def test_no_room(monkeypatch, caplog):
+    """After some patience the message has what was asked for, what there is, and the options."""
+    Nodes(monkeypatch, {"CPU": 2.0})
+    monkeypatch.setattr(cluster, "_PATIENCE", 0.0)
+    with pytest.raises(ClusterError, match=r"8 CPUs and 0 GPUs; its nodes have 2 CPUs.*--cpus-per-worker"):
+        wait_for_room(Share(8, 0), None)
+    assert wait_for_room(Share(1, 0), 1) == 1
+    assert wait_for_room(Share(1, 0), 5) == 2
+    assert "5 workers were asked for, and there is room for 2" in caplog.text
+
+
+def test_addresses(monkeypatch):
+    """Ray Client's are refused with what to do; one that nobody answers at is named."""
+    with pytest.raises(ClusterError, match=r"ray://head:10001 is an address of Ray Client.*ray job submit"), \
+         cluster.connected("ray://head:10001"):  # fmt: skip
+        pass
+    monkeypatch.setattr(ray, "init", lambda **_: (_ for _ in ()).throw(ConnectionError("refused")))
+    with pytest.raises(ClusterError, match=r"no Ray cluster can be reached at '192.0.2.1:6379': refused"), \
+         cluster.connected("192.0.2.1:6379"):  # fmt: skip
+        pass
+
+
+class TestModels:
+    @pytest.fixture
+    def sent(self, tmp_path, monkeypatch):
+        """A tiny model as MTEB loads it from its directory, and as it was sent."""
+        import mteb
+
+        monkeypatch.setattr(ray, "put", lambda one: pickle.dumps(one))
+        monkeypatch.setattr(ray, "get", lambda one: pickle.loads(one))
+        model = mteb.get_model(str(sentence_transformer(tmp_path / "tiny")))
+        return model, SentModel.of(model)
+
+    def test_weights_and_settings_arrive(self, sent):
+        """The copy embeds alike."""
+        model, there = sent
+        assert np.array_equal(there.load().model.encode(["a", "b"]), model.model.encode(["a", "b"]))
+
+    def test_other_libraries(self, sent, monkeypatch):
+        """The message has both versions."""
+        monkeypatch.setattr("mteb_hybrid.scaling.model.versions", lambda: {**sent[1].versions, "torch": "1.0"})
+        with pytest.raises(ClusterError, match=r"a worker has torch 1.0 instead of 2[.\d]+\. Install"):
+            sent[1].load()
+
+    def test_another_model_on_the_way(self, sent):
+        """Weights that are not those of this run are refused."""
+        with pytest.raises(ClusterError, match="not those of the model of this run"):
+            replace(sent[1], fingerprint="0" * 24).load()
+
+    def test_what_cannot_be_sent(self, monkeypatch):
+        """A model that cannot be pickled is loaded by its name if MTEB knows it, and otherwise refused."""
+
+        def refuse(model):
+            raise TypeError("cannot pickle '_thread.lock' object")
+
+        monkeypatch.setattr(ray, "put", refuse)
+        with pytest.raises(ClusterError, match=r"test/encoder cannot be sent .*_thread.lock.*Make it picklable"):
+            SentModel.of(CountingEncoder())
+        known = CountingEncoder()
+        known.mteb_model_meta = named_meta("mteb-hybrid/char-ngram", revision=None)
+        sent = SentModel.of(known)
+        assert sent.reference is None
+        assert type(sent.load()).__name__ == "CharNgramEncoder"
+
+
+def test_out_of_memory_halves_the_batch(caplog):
+    """As often as it takes, down to one text; then the error is the user's. Later calls begin with what has worked."""
+
+    class Small(CountingEncoder):
+        fits = 3
+        sizes: tuple[int, ...] = ()
+
+        def encode(self, inputs, *, batch_size=None, **kwargs):
+            self.sizes += (inputs.batch_size,)
+            assert batch_size == inputs.batch_size
+            if inputs.batch_size > self.fits:
+                raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+            return super().encode(inputs, **kwargs)
+
+    model = Small()
+    embedder = Embedder(model, TASKS[0].metadata, "test", "en", {"batch_size": 16})
+    from mteb.types import PromptType
+
+    found = embedder.embed_once([f"text {i}" for i in range(9)], PromptType.document)
+    assert model.sizes == (16, 8, 4, 2)
+    assert np.array_equal(found, np.stack([model.vector(f"text {i}") for i in range(9)]))
+    assert "out of memory with batches of 4, going on with 2 (CUDA out of memory.)" in caplog.text
+    embedder.embed_once(["other"], PromptType.document)
+    assert model.sizes[4:] == (2,)
+    model.fits = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        embedder.embed_once(["third"], PromptType.document)
+    assert model.sizes[5:] == (2, 1)

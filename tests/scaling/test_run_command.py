@@ -1,0 +1,82 @@
+"""`mteb-hybrid run`: the arguments, results and files of `mteb run`, and the options that are ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from mteb_hybrid import cli
+
+BIN = Path(sys.executable).parent
+TASKS = ["MiniQARMonolingual", "MiniQARMultilingual"]
+SWITCHES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
+
+
+def refused(*arguments: str) -> str:
+    done = CliRunner().invoke(cli.app, ["run", *arguments])
+    assert done.exit_code == 2
+    return " ".join(done.output.replace("│", " ").split())
+
+
+def test_options_of_a_cluster_need_one():
+    """Workers without a cluster are a misunderstanding, not a wish to be passed over."""
+    assert "--workers, --shard say how to work on a Ray cluster" in refused(
+        "--workers", "2", "--shard", "10", "-m", "x", "-t", "y"
+    )
+
+
+def test_nothing_to_evaluate():
+    """Without arguments of `mteb run` the message says which there are."""
+    assert "--model MODEL --tasks TASK" in refused()
+
+
+def test_mteb_refuses_what_it_does_not_know():
+    """An option that neither knows is MTEB's to refuse."""
+    done = subprocess.run(
+        [BIN / "mteb-hybrid", "run", "-m", "x", "--no-such"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "unrecognized arguments: --no-such" in done.stderr
+
+
+def run(program, folder, *options):
+    """Everything that a run of the command writes, by file, without what changes from run to run."""
+    folder.mkdir()
+    arguments = ["run", "-m", "mteb-hybrid/char-ngram", "-t", *TASKS, "-l", "deu", "eng", "--output-folder", "out",
+                 "--prediction-folder", "out/predictions"]  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as short:
+        done = subprocess.run(
+            [BIN / program, *arguments, *options], cwd=folder, capture_output=True, text=True, timeout=600, check=False,
+            env={**os.environ, **SWITCHES, "RAY_TMPDIR": short},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = {}
+    for path in sorted((folder / "out").rglob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            for changing in ("evaluation_time", "evaluation_phases", "kg_co2_emissions", "date"):
+                content.pop(changing, None)
+        found[path.relative_to(folder).as_posix()] = content
+    for path in sorted((folder / "out").rglob("*.parquet")):
+        found[path.relative_to(folder).as_posix()] = pq.read_table(path).to_pylist()
+    return found
+
+
+@pytest.mark.slow
+def test_the_same_files_as_mteb_run(tmp_path):
+    """Without our options it is `mteb run`; on a cluster it differs in time only: all scores, names and tables."""
+    pytest.importorskip("ray")
+    expected = run("mteb", tmp_path / "mteb")
+    assert run("mteb-hybrid", tmp_path / "plain") == expected
+    assert (
+        run("mteb-hybrid", tmp_path / "ray", "--ray", "local", "--workers", "1", "--cpus-per-worker", "1") == expected
+    )
+    assert len(expected) >= 6
