@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+import torch
 from encoders import CountingEncoder
 
 
@@ -19,7 +20,7 @@ class Trouble:
 
     Attributes:
         text: The text.
-        kind: ``kill`` the process, return ``nan``, ``raise``, or ``wait`` for the file ``go``.
+        kind: ``kill`` the process, return ``nan``, ``raise``, or be out of ``memory``.
         times: How often; None for always.
     """
 
@@ -43,6 +44,8 @@ class RecordingEncoder(CountingEncoder):
             kind = self.trouble.kind
             if kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if kind == "memory":
+                raise torch.OutOfMemoryError("CUDA out of memory")
             if kind == "raise":
                 raise KeyError("a bug in somebody's model")
             if kind == "nan":

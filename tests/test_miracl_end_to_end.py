@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -109,28 +110,36 @@ def test_the_pooled_task_on_all_languages(tmp_path, environment, sources):
 
 
 @pytest.mark.slow
-def test_a_run_killed_inside_a_corpus_goes_on(tmp_path, environment):
-    """After kill -9 a second run says after which passage it goes on, and ends with an uninterrupted run's scores.
+@pytest.mark.parametrize("first", ["mteb", "ray"])
+def test_a_run_killed_inside_a_corpus_goes_on(tmp_path, environment, first):
+    """After kill -9 a second run says how much is counted, and ends with an uninterrupted run's scores.
 
-    The chunk is another one then, which no score hangs on.
+    The chunk is another one then, which no score hangs on; and what a driver of workers has added up, one process goes
+    on with.
     """
     made_up = Sources.made_up()
     write_standin(tmp_path / "data" / "MIRACLRetrieval", ["sw"], queries=20, distractors=4000, sources=made_up)
     command = arguments("MIRACLMonolingual", languages=("swa",))
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env={**environment, "MTEB_HYBRID_CHUNK": "2"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 300
-    while not counted(tmp_path) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    options = []
+    if first == "ray":
+        pytest.importorskip("ray")
+        options = ["--ray", "local", "--workers", "1", "--cpus-per-worker", "1", "--shard", "10"]
+    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as short:
+        settings = {"MTEB_HYBRID_CHUNK": "2", "RAY_TMPDIR": short, "RAY_USAGE_STATS_ENABLED": "0"}
+        process = subprocess.Popen(
+            [f"{MTEB}-hybrid", *command[1:], *options] if options else command, cwd=tmp_path,
+            env={**environment, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 300
+        while not counted(tmp_path) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
     assert counted(tmp_path)
     assert not list((tmp_path / "out").rglob("MIRACLMonolingual.json"))
     said = finish(tmp_path, {**environment, "MTEB_HYBRID_CHUNK": "700"}, command)
-    after = said.partition("going on after passage ")[2].partition(" of ")[0]
-    assert 0 < int(after.replace(",", "")) < 4000, said[-3000:]
+    already = said.partition("going on with ")[2].partition(" of ")[0]
+    assert 0 < int(already.replace(",", "")) < 4000, said[-3000:]
     found, _ = scores(tmp_path / "out", "MIRACLMonolingual")
     expected, _ = evaluate(mteb.get_model(MODEL), mteb.get_task("MIRACLMonolingual", hf_subsets=["sw"]))
     shared = {name: expected["sw"][name] for name in SHARED}

@@ -63,7 +63,7 @@ def connected(address: str) -> Iterator[None]:
         return
     try:
         ray.init(
-            address=None if address == LOCAL else address, logging_level=logging.WARNING, log_to_driver=False,
+            address=address, logging_level=logging.WARNING, log_to_driver=False,
             include_dashboard=False if address == LOCAL else None,
         )  # fmt: skip
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mteb.abstasks.task_metadata import TaskMetadata
 
     from mteb_hybrid.counted import Ranking
-    from mteb_hybrid.scaling.workers import Job
+    from mteb_hybrid.scaling.workers import Done, Job
     from mteb_hybrid.streaming.passes import CorpusPass
     from mteb_hybrid.tasks.embedder import Embedder
 
@@ -153,13 +153,15 @@ class RayEngine:
             before = len(left)
             try:
                 with actor_here(Ledger, self._model(model), [reference]) as ledger:
-                    for number, result, begun in self._once(ledger, left, workers):
-                        part = left.pop(number)
-                        if isinstance(result, Problem):
-                            raise result.error(name(part))
-                        if begun > 1:
-                            logger.warning("%s: %d workers were lost, another has done it", name(part), begun - 1)
-                        yield number, result
+                    for number, done in self._once(ledger, left, workers):
+                        part = name(left.pop(number))
+                        for message in done.said:
+                            logger.warning("%s: %s", part, message)
+                        if isinstance(done.result, Problem):
+                            raise done.result.error(part)
+                        if done.begun > 1:
+                            logger.warning("%s: %d workers were lost, another has done it", part, done.begun - 1)
+                        yield number, done.result
             except ray.exceptions.RayError as error:
                 fruitless = fruitless + 1 if len(left) == before else 0
                 if fruitless == TRIES:
@@ -172,8 +174,8 @@ class RayEngine:
                     type(error).__name__, len(left), len(parts),
                 )  # fmt: skip
 
-    def _once(self, ledger: Any, left: dict[int, Any], workers: int) -> Iterator[tuple[int, Any, int]]:
-        """Positions and results of parts, and how often they were begun, from one run of Ray Data."""
+    def _once(self, ledger: Any, left: dict[int, Any], workers: int) -> Iterator[tuple[int, Done]]:
+        """Positions of parts, and what became of them, from one run of Ray Data."""
         import ray
 
         share = self._share()
@@ -193,8 +195,8 @@ class RayEngine:
         )
         with ended_when_room_is_lost(share, workers, lambda: ray.get(ledger.workers.remote())):
             for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
-                for number, content, begun in zip(batch["number"], batch["content"], batch["begun"], strict=True):
-                    yield int(number), pickle.loads(content), int(begun)  # noqa: S301 - from our own workers
+                for number, content in zip(batch["number"], batch["content"], strict=True):
+                    yield int(number), pickle.loads(content)  # noqa: S301 - from our own workers
 
     def _model(self, model: Any) -> SentModel:
         """The model in the cluster's memory; put there again when it has changed."""

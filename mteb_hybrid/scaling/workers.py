@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import pickle
 import traceback
 from collections import Counter
@@ -14,6 +16,8 @@ from mteb_hybrid import errors
 from mteb_hybrid.errors import ClusterError, MtebHybridError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mteb_hybrid.scaling.model import SentModel
 
 
@@ -67,6 +71,39 @@ class Problem:
         return kind(self.message)
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A part that was done.
+
+    Attributes:
+        result: What the job returned, or a `Problem`.
+        begun: How often it was begun; each time but the last its worker was lost.
+        said: What was warned of meanwhile.
+    """
+
+    result: Any
+    begun: int
+    said: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def heard_warnings() -> Iterator[list[str]]:
+    """What this package warns of while the block runs: on a worker nobody reads it."""
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    said: list[str] = []
+    handler = Heard(logging.WARNING)
+    ours = logging.getLogger("mteb_hybrid")
+    ours.addHandler(handler)
+    try:
+        yield said
+    finally:
+        ours.removeHandler(handler)
+
+
 class Ledger:
     """What workers ask for and tell; an actor on the node of the driver, which outlives them.
 
@@ -107,15 +144,16 @@ class Worker:
         self._loaded: tuple[Any, Job] | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Do one part: a row with its number and its pickle; of the result too, and how often the part was begun."""
+        """Do one part, a row with its number and its pickle; returns the number and the pickle of a `Done`."""
         result: Any
         begun = 1
-        try:
-            begun = self._begin(int(batch["number"][0]))
-            result = self._do(pickle.loads(batch["content"][0]))  # noqa: S301 - our own, from the driver
-        except Exception as error:  # noqa: BLE001 - all of them are told to the driver
-            result = Problem.of(error)
-        return {"number": batch["number"], "content": packed(result), "begun": np.array([begun])}
+        with heard_warnings() as said:
+            try:
+                begun = self._begin(int(batch["number"][0]))
+                result = self._do(pickle.loads(batch["content"][0]))  # noqa: S301 - our own, from the driver
+            except Exception as error:  # noqa: BLE001 - all of them are told to the driver
+                result = Problem.of(error)
+        return {"number": batch["number"], "content": packed(Done(result, begun, tuple(said)))}
 
     def _begin(self, number: int) -> int:
         import ray

@@ -55,6 +55,14 @@ def test_a_killed_worker(two_nodes, here, tmp_path, caplog):
     assert "passages 0 to 10 of sw: 1 workers were lost, another has done it" in caplog.text
 
 
+def test_what_workers_warn_of_is_said_here(two_nodes, here, tmp_path, caplog):
+    """A batch that was too large for a worker's memory is halved there, and the user reads of it."""
+    model = RecordingEncoder(tmp_path, Trouble(stand_in("sw").texts[5], "memory", times=1))
+    assert on_ray(model, tmp_path, 1000) == here
+    (said,) = [one for one in caplog.messages if "out of memory with batches of 32, going on with 16" in one]
+    assert said.startswith("passages ")
+
+
 def test_a_part_that_kills_every_worker(two_nodes, here, tmp_path, monkeypatch):
     """After some tries the run ends and says where; what others have finished is kept for the next run."""
     text = stand_in("te").texts[-1]
@@ -77,7 +85,8 @@ def test_a_poisoned_part(two_nodes, here, tmp_path):
         on_ray(model, tmp_path, 20)
     before = model.encoded()
     clear_embeddings()
-    healed = RecordingEncoder(tmp_path)
+    (tmp_path / "healed").mkdir()
+    healed = RecordingEncoder(tmp_path / "healed")
     scores, _ = evaluate(healed, Pooled())
     assert scores == here[0]
     # every passage is encoded by one run or the other, and hardly any by both, but for the relevant ones

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from distributed_runs import on_ray, once_a_part
@@ -54,16 +55,12 @@ def test_a_node_that_comes_instead_of_a_lost_one(here, tmp_path, monkeypatch):
     """Nobody has room: the run waits for a node, and goes on."""
     monkeypatch.setattr(cluster, "_GRACE", 1.0)
     model = RecordingEncoder(tmp_path)
-    with simulated_cluster(1) as nodes:
-
-        def swap():
-            while len(model.processes()) < 2:
-                time.sleep(0.1)
-            nodes.remove_node(next(iter(nodes.worker_nodes)))
-            time.sleep(4)
-            nodes.add_node(num_cpus=1, **NODE)
-
-        swapped = threading.Thread(target=swap)
-        swapped.start()
-        assert on_ray(model, tmp_path, 10) == here
-        swapped.join()
+    # nodes can only be added from the main thread
+    with simulated_cluster(1) as nodes, ThreadPoolExecutor(1) as aside:
+        run = aside.submit(on_ray, model, tmp_path, 10)
+        while len(model.processes()) < 2 and not run.done():
+            time.sleep(0.1)
+        nodes.remove_node(next(iter(nodes.worker_nodes)))
+        time.sleep(4)
+        nodes.add_node(num_cpus=1, **NODE)
+        assert run.result() == here

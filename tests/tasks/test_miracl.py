@@ -200,7 +200,7 @@ def test_after_a_failure_the_next_run_goes_on(failure, data, cache, caplog):
     caplog.clear()
     scores, _ = evaluate(again, Pooled())
     done = row // 20 * 20
-    assert f"going on after passage {done} of" in caplog.text
+    assert f"going on with {done} of" in caplog.text
     parts = [read(data, language) for language in LANGUAGES]
     relevant = {text for part in parts for text in relevant_texts(part)}
     assert set(documents(again)) == relevant | set(parts[1].texts[done:]) | set(parts[2].texts)
