@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta
     from mteb.types import PromptType
 
+    from mteb_hybrid.exact import Similarity
+
 
 # marks the functions that we have put in the place of MTEB's
 _OURS = "_mteb_hybrid"
@@ -145,6 +147,45 @@ def model_meta_of(model: Any) -> ModelMeta:
     sanitize = _need(module("mteb.evaluate"), "_sanitize_model")
     meta: ModelMeta = sanitize(model)[1]
     return meta
+
+
+def loaded_model(model: Any) -> Any:
+    """Whatever `mteb.evaluate` takes as a model, as one that can be evaluated."""
+    from mteb.models.model_meta import ModelMeta
+
+    if isinstance(model, ModelMeta):
+        return model.load_model()
+    return _need(module("mteb.evaluate"), "_sanitize_model")(model)[0]
+
+
+def faiss_backend(index: Any, similarity: Similarity) -> Any:
+    """MTEB's FAISS backend on an index that it did not make: an empty one for inner products.
+
+    Args:
+        index: A ``faiss.Index``.
+        similarity: For ``cosine`` MTEB makes all vectors of length 1.
+    """
+    from types import SimpleNamespace
+
+    from mteb.models.model_meta import ScoringFunction
+
+    meta = SimpleNamespace(similarity_fn_name=ScoringFunction(similarity))  # all that it looks at of a model
+    backend = _faiss_backend_class()(SimpleNamespace(mteb_model_meta=meta))
+    _need(backend, "index")
+    backend.index = index
+    return backend
+
+
+def searches_faiss(model: Any) -> bool:
+    """Whether a model is MTEB's search of an encoder through its FAISS backend."""
+    backend = getattr(model, "index_backend", None)
+    return backend is not None and isinstance(backend, _faiss_backend_class())
+
+
+def _faiss_backend_class() -> Any:
+    import importlib
+
+    return _need(importlib.import_module("mteb.models.search_encoder_index"), "FaissSearchIndex")
 
 
 def results_meta(meta: ModelMeta, encode_kwargs: Any) -> ModelMeta:

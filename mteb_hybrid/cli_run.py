@@ -1,4 +1,4 @@
-"""The command ``mteb-hybrid run``: `mteb run`, with another engine."""
+"""The command ``mteb-hybrid run``: `mteb run`, on a cluster or through an index."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 def run(
     context: typer.Context,
+    faiss: Annotated[
+        str | None,
+        typer.Option(
+            help="Score the lists of a FAISS index, such as Flat or HNSW32, and what they lose against exact ranks.",
+            metavar="INDEX",
+        ),
+    ] = None,
+    faiss_parameters: Annotated[
+        str | None, typer.Option(help="Of the index's search, such as efSearch=64 or nprobe=8.", metavar="NAME=VALUE")
+    ] = None,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -44,6 +54,8 @@ def run(
     given = [name for name, value in ours.items() if value is not None]
     if ray is None and given:
         raise typer.BadParameter(f"{', '.join(given)} say how to work on a Ray cluster: name it with --ray ADDRESS")
+    if faiss is None and faiss_parameters is not None:
+        raise typer.BadParameter("--faiss-parameters says how to search an index: name it with --faiss INDEX")
     if not context.args:
         raise typer.BadParameter("say what to evaluate, as to `mteb run`: --model MODEL --tasks TASK ...")
     with contextlib.ExitStack() as stack:
@@ -55,4 +67,8 @@ def run(
             stack.enter_context(connected(ray))
             share = usual_share(gpus_per_worker, cpus_per_worker)
             stack.enter_context(use(RayEngine(workers, share, shard)))
+        if faiss is not None:
+            from mteb_hybrid.tasks.faiss_search import searching_with_faiss
+
+            stack.enter_context(searching_with_faiss(faiss, faiss_parameters or ""))
         _mteb.run_command(["run", *context.args])

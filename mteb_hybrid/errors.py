@@ -7,6 +7,7 @@
     │   └── DownloadError                  a collection's file could not be fetched
     ├── CardError (ValueError)             a card of a user's own collection is wrong
     ├── EmbeddingError (ValueError)        a model returned embeddings that cannot be ranked
+    ├── FaissError (ValueError)            a search with FAISS cannot be, or would not be told from an exact one
     ├── ModelDirectoryError (ValueError)   a local model directory cannot be used
     ├── RankTableError (ValueError)        a rank table is missing, damaged or of another kind
     ├── ResultsError (ValueError)          a results folder holds nothing that can be read
@@ -36,6 +37,10 @@ class CardError(MtebHybridError, ValueError):
 
 class EmbeddingError(MtebHybridError, ValueError):
     """A model returned embeddings that cannot be ranked; the message names model, subset and text."""
+
+
+class FaissError(MtebHybridError, ValueError):
+    """A search with FAISS cannot be, or would not be told from an exact one; the message says what to do."""
 
 
 class ModelDirectoryError(MtebHybridError, ValueError):

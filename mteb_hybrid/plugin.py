@@ -53,10 +53,12 @@ def _evaluate_loaded() -> None:
         if predictions is None:  # our tasks are not registered: nothing here concerns us
             return evaluate(model, tasks, **options)
         from mteb_hybrid.embeddings import STORE
+        from mteb_hybrid.tasks.faiss_search import searched
         from mteb_hybrid.tasks.stale import prepare
 
         if isinstance(tasks, Iterator):  # is looked at more than once
             tasks = list(tasks)
+        model = searched(model, tasks)
         prepare(evaluate, model, tasks, **options)
         with STORE.run():
             result = evaluate(model, tasks, **options)

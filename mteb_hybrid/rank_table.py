@@ -56,8 +56,9 @@ class TableInfo:
         pool: Number of passages per language of the pool.
         parallel: Whether the relevant passages of a question are translations of each other.
         dataset_revision: Revision of the collection.
-        similarity: ``cosine``, ``dot`` or ``model`` (the model's own), or ``search`` for lists from MTEB's search.
-        full_ranking: Whether every relevant passage was ranked; if not, ``depth`` passages per query were.
+        similarity: ``cosine``, ``dot`` or ``model`` (the model's own), ``search`` for lists from MTEB's search, or
+            ``faiss`` for lists from its FAISS backend, whose ranks are approximate.
+        full_ranking: Whether every relevant passage was ranked, exactly; if not, ``depth`` passages per query were.
         depth: Length of the lists, where the ranking is not full.
         experiment: MTEB's name for a variant of the model (another output precision, say); empty for the model itself.
         list_depth: How many of the best passages of each query were kept: 100 for pooled subsets and where passages are

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 
+from mteb_hybrid.errors import FaissError
 from mteb_hybrid.tasks.embedder import Embedder, is_dense_encoder
 from mteb_hybrid.tasks.engine import engine
+from mteb_hybrid.tasks.faiss_search import FaissSearch
 from mteb_hybrid.tasks.predictions import save_rank_table
 from mteb_hybrid.tasks.scores import scores_of
 from mteb_hybrid.tasks.search import full_candidates, rank_from_lists
@@ -89,8 +91,14 @@ class AbsTaskRankedRetrieval(AbsTaskRetrieval):
         subset = self._subset(data_split, hf_subset)
         ranked: RankedSubset | None = None
         scores: dict[str, float] = {}
-        if is_dense_encoder(model) and data_split["top_ranked"] is None:
-            embedder = Embedder(model, self.metadata, hf_split, hf_subset, encode_kwargs)
+        encoder = model.model if isinstance(model, FaissSearch) else model
+        embedder = Embedder(encoder, self.metadata, hf_split, hf_subset, encode_kwargs)
+        if isinstance(model, FaissSearch):
+            if data_split["top_ranked"] is not None:
+                raise FaissError(f"{embedder.describe}: the task has candidates to rerank, and FAISS searches the pool")
+            engine().prepare(embedder, self.texts)
+            ranked, scores = model.rank(embedder, subset, self._top_k)
+        elif is_dense_encoder(model) and data_split["top_ranked"] is None:
             engine().prepare(embedder, self.texts)
             ranked = subset.rank(embedder)
         if ranked is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +16,44 @@ from mteb_hybrid.tasks.embedder import declared_similarity
 from mteb_hybrid.tasks.ranked import RankedSubset
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mteb_hybrid.counted import Ranking
+    from mteb_hybrid.exact import Similarity
     from mteb_hybrid.tasks.embedder import Embedder
     from mteb_hybrid.tasks.pool import Pool
     from mteb_hybrid.tasks.ranked import JudgedQueries
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The embeddings of a subset.
+
+    Attributes:
+        queries: float32, shape (queries, dimension).
+        passages: float32, shape (passages, dimension).
+        similarity: What they are compared by; None for a similarity of the model's own.
+    """
+
+    queries: NDArray[np.float32]
+    passages: NDArray[np.float32]
+    similarity: Similarity | None
+
+    @classmethod
+    def of(cls, embedder: Embedder, data: JudgedQueries, pool: Pool, *, first: int | None = None) -> Embedded:
+        """Embed the queries and passages of a subset, or as many as ``first`` of each.
+
+        Raises:
+            EmbeddingError: The model's embeddings cannot be ranked.
+        """
+        queries = embedder.embed(data.queries[:first], PromptType.query)
+        passages = embedder.embed(pool.texts[:first], PromptType.document)
+        check_dimensions(embedder, data, queries.shape[1], passages.shape[1])
+        model = embedder.model
+        similarity = recognise_similarity(model.similarity, queries, passages, declared_similarity(model))
+        return cls(queries, passages, similarity)
 
 
 def rank_dense(embedder: Embedder, data: JudgedQueries, pool: Pool, *, top_k: int) -> RankedSubset:
@@ -29,11 +62,15 @@ def rank_dense(embedder: Embedder, data: JudgedQueries, pool: Pool, *, top_k: in
     Raises:
         EmbeddingError: The model's embeddings cannot be ranked; raised before anything is scored.
     """
-    queries = embedder.embed(data.queries, PromptType.query)
-    passages = embedder.embed(pool.texts, PromptType.document)
-    check_dimensions(embedder, data, queries.shape[1], passages.shape[1])
+    return rank_embedded(embedder, data, pool, Embedded.of(embedder, data, pool), top_k=top_k)
+
+
+def rank_embedded(
+    embedder: Embedder, data: JudgedQueries, pool: Pool, embedded: Embedded, *, top_k: int
+) -> RankedSubset:
+    """Exact ranks of a subset's relevant passages, from embeddings of all of it."""
+    queries, passages, similarity = embedded.queries, embedded.passages, embedded.similarity
     model = embedder.model
-    similarity = recognise_similarity(model.similarity, queries, passages, declared_similarity(model))
     pair_passage = np.array([pool.row[passage] for passage in data.pair_id], dtype=np.int64)
     ranking: Ranking
     if similarity is None:

@@ -175,9 +175,14 @@ def our_tasks(tasks: Any) -> Iterator[AbsTaskRankedRetrieval]:
     """Our tasks among a task, several tasks, a benchmark or an aggregate of tasks."""
     from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 
-    if isinstance(tasks, AbsTaskRankedRetrieval):
+    yield from (task for task in all_tasks(tasks) if isinstance(task, AbsTaskRankedRetrieval))
+
+
+def all_tasks(tasks: Any) -> Iterator[Any]:
+    """Every task of a task, several tasks, a benchmark or an aggregate of tasks."""
+    inner = getattr(getattr(tasks, "metadata", None), "tasks", None)  # an aggregate holds its tasks in its metadata
+    if not inner and not hasattr(tasks, "__iter__"):
         yield tasks
         return
-    inner = getattr(getattr(tasks, "metadata", None), "tasks", None)  # an aggregate holds its tasks in its metadata
-    for task in inner or (tasks if hasattr(tasks, "__iter__") else ()):
-        yield from our_tasks(task)
+    for task in inner or tasks:
+        yield from all_tasks(task)

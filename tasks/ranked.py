@@ -136,7 +136,8 @@ class RankedSubset:
         top_id: object, shape (queries, k): ids of the best passages, None for none; k = 0 where not asked for.
         top_language: int64, shape (queries, k): their languages as positions in ``data.languages``, -1 for none.
         top_score: float64, shape (queries, k): their scores.
-        similarity: ``cosine``, ``dot``, ``model`` or ``search``, as in `mteb_hybrid.rank_table.TableInfo`.
+        similarity: ``cosine``, ``dot``, ``model``, ``search`` or ``faiss``, as in `mteb_hybrid.rank_table.TableInfo`.
+        approximate: Whether the ranks are those of a search that may pass over better passages, so that none is known.
     """
 
     data: JudgedQueries
@@ -149,11 +150,12 @@ class RankedSubset:
     top_score: NDArray[np.float64]
     similarity: str
     lengths: NDArray[np.int64] | None = None
+    approximate: bool = False
 
     @property
     def full(self) -> bool:
         """Whether the rank of every relevant passage is known."""
-        return bool(self.retrieved.all())
+        return not self.approximate and bool(self.retrieved.all())
 
     def query_ranks(self) -> QueryRanks:
         """The ranks as input of the metrics."""

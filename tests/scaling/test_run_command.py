@@ -33,6 +33,22 @@ def test_options_of_a_cluster_need_one():
     )
 
 
+def test_parameters_of_an_index_need_one():
+    """How to search goes with what to search."""
+    assert "name it with --faiss INDEX" in refused("--faiss-parameters", "nprobe=1", "-m", "x", "-t", "y")
+
+
+@pytest.mark.slow
+def test_an_index_is_an_experiment_of_the_model(tmp_path):
+    """`--faiss` scores through FAISS, and files the results beside the exact ones."""
+    pytest.importorskip("faiss")
+    found = run("mteb-hybrid", tmp_path / "faiss", "--faiss", "HNSW4", "--faiss-parameters", "efSearch=2")
+    results = {name: content for name, content in found.items() if name.endswith("MiniQARMultilingual.json")}
+    ((name, content),) = results.items()
+    assert "experiments/faiss_HNSW4__faiss_parameters_efSearch=2" in name
+    assert all(0 < row["faiss_recall_of_relevant"] < 1 for row in content["scores"]["test"])
+
+
 def test_nothing_to_evaluate():
     """Without arguments of `mteb run` the message says which there are."""
     assert "--model MODEL --tasks TASK" in refused()
