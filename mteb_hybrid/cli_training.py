@@ -36,15 +36,39 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Load the model and the data, check everything, write nothing.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on a Ray cluster: 'auto' on one of its nodes, HOST:PORT of its head, or 'local'.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="With --ray: processes that train together.")] = None,
+    gpus_per_worker: Annotated[
+        int | None, typer.Option(min=0, max=1, help="With --ray. Default: 1 if the cluster has GPUs.")
+    ] = None,
+    restarts: Annotated[
+        int | None,
+        typer.Option(min=0, help="With --ray: how often to go on after a node or a worker was lost. Default: 3."),
+    ] = None,
 ) -> None:
     """Train an encoder by a recipe; `mteb run -m DIRECTORY` then evaluates it."""
     from mteb_hybrid.trainers.recipes import Recipe
     from mteb_hybrid.trainers.recipes import train as train_recipe
     from mteb_hybrid.trainers.recipes.terminal import summary_table
 
+    cluster = {"workers": workers, "gpus_per_worker": gpus_per_worker, "restarts": restarts}
+    given = {name: value for name, value in cluster.items() if value is not None}
+    if (ray is None and given) or (ray is not None and workers is None):
+        raise typer.BadParameter("--ray ADDRESS and --workers N go together; the others say how to train there")
     read = Recipe.read(recipe, changes or ())
     with _naming(recipe):
-        done = train_recipe(read, output, resume=resume, dry_run=dry_run)
+        if ray is None:
+            done = train_recipe(read, output, resume=resume, dry_run=dry_run)
+        else:
+            from mteb_hybrid.scaling.training import train_on_ray
+
+            done = train_on_ray(read, output, address=ray, resume=resume, dry_run=dry_run, **given)
     if dry_run:
         _show(read.to_toml())
     _show(summary_table(done))

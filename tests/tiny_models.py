@@ -55,11 +55,12 @@ def sentence_transformer(
     layers: int = 1,
     prompts: dict[str, str] | None = None,
     similarity: str | None = None,
+    **config: Any,
 ) -> Path:
-    """A sentence-transformers directory with random weights."""
+    """A sentence-transformers directory with random weights; more options are those of a BERT's configuration."""
     from sentence_transformers import SentenceTransformer
 
-    base = base_model(folder.with_name(f"{folder.name}-base"), "BertModel", seed=seed, layers=layers)
+    base = base_model(folder.with_name(f"{folder.name}-base"), "BertModel", seed=seed, layers=layers, **config)
     made = SentenceTransformer(str(base), device="cpu", prompts=prompts, similarity_fn_name=similarity)
     made.save(str(folder))
     shutil.rmtree(base)

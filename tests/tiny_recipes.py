@@ -54,3 +54,8 @@ def write_recipe(path: Path, model: Path | str) -> Path:
 def tiny_model(folder: Path) -> Path:
     """A tiny model with dropout, prompts of its own, and one that MTEB would prefer to any of a recipe's."""
     return sentence_transformer(folder, prompts={"query": "old ", "Retrieval-query": "older "})
+
+
+def dropless_model(folder: Path) -> Path:
+    """A tiny model without dropout: what it learns does not depend on which process draws what."""
+    return sentence_transformer(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)

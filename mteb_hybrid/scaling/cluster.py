@@ -39,12 +39,14 @@ class Share:
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[None]:
+def connected(address: str, *, extra: str = "ray", logs: bool = False) -> Iterator[None]:
     """A connection to a cluster, for as long as the block runs.
 
     Args:
         address: ``auto`` for the cluster that this machine is a node of, ``HOST:PORT`` of its head, or ``local`` for
             one that is started on this machine and stopped at the end.
+        extra: What has to be installed, as ``mteb-hybrid[extra]``.
+        logs: Whether what workers print is shown here.
 
     Raises:
         ClusterError: Ray is not installed, or there is no such cluster.
@@ -52,18 +54,18 @@ def connected(address: str) -> Iterator[None]:
     try:
         import ray
     except ImportError as error:
-        raise ClusterError("--ray needs Ray: pip install 'mteb-hybrid[ray]'") from error
+        raise ClusterError(f"--ray needs Ray: pip install 'mteb-hybrid[{extra}]'") from error
     if address.startswith("ray://"):
         raise ClusterError(
-            f"{address} is an address of Ray Client, which Ray Data cannot be used through. Run the command on a node "
-            "of the cluster with --ray auto, or send it there with `ray job submit -- mteb-hybrid run --ray auto ...`"
+            f"{address} is an address of Ray Client, which cannot be used here. Run the command on a node of the "
+            "cluster with --ray auto, or send it there with `ray job submit -- mteb-hybrid ... --ray auto`"
         )
     if ray.is_initialized():  # the caller's own connection
         yield
         return
     try:
         ray.init(
-            address=address, logging_level=logging.WARNING, log_to_driver=False,
+            address=address, logging_level=logging.WARNING, log_to_driver=logs,
             include_dashboard=False if address == LOCAL else None,
         )  # fmt: skip
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:

@@ -18,10 +18,11 @@ from mteb_hybrid import collections
 from mteb_hybrid.errors import MtebHybridError, RecipeError
 from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.trainers.data.parallel_dataset import ParallelDataset
+from mteb_hybrid.trainers.recipes.paths import is_path, table_paths
 from mteb_hybrid.trainers.recipes.schema import BeirData, CollectionData, MmarcoData, PairsData, TableData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from mteb_hybrid.collections import ParallelCollection
     from mteb_hybrid.trainers.recipes.reading import Recipe
@@ -78,11 +79,10 @@ def check_paths(recipe: Recipe) -> None:
         RecipeError: One is not, or it is of a kind that cannot be read; the message names the key.
     """
     name = recipe.model.name
-    directory = Path(name).expanduser()
-    if not directory.is_dir() and (directory.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1):
+    if is_path(name) and not Path(name).expanduser().is_dir():
         raise RecipeError(f"model.name: there is no directory {name}")
     for number, table in enumerate(recipe.data):
-        for key, written in _paths(table):
+        for key, written in table_paths(table):
             path = Path(written).expanduser()
             if not path.exists():
                 raise RecipeError(f"data.{number}.{key}: there is no file or folder {written}")
@@ -185,19 +185,6 @@ def _read(written: str, key: str) -> Dataset:
     if not isinstance(dataset, Dataset):
         raise RecipeError(f"{key}: {written} holds several tables ({', '.join(dataset)}); name the folder of one")
     return dataset
-
-
-def _paths(table: Data) -> Iterator[tuple[str, str]]:
-    """The paths that a table names, by key."""
-    match table:
-        case TableData():
-            yield "path", table.path
-        case PairsData():
-            yield from ((f"pairs.{pair}", path) for pair, path in table.pairs.items())
-        case BeirData() if table.folders is not None:
-            yield from ((f"folders.{language}", folder) for language, folder in table.folders.items())
-        case BeirData() | MmarcoData() if table.path is not None:
-            yield "path", table.path
 
 
 def _check_languages(recipe: Recipe, view: ParallelDataset) -> None:

@@ -111,6 +111,8 @@ def train(
         place = None
     if place is not None:
         checkpoint = _first(processes, partial(_begin, place, recipe, views, processes.num_processes))
+        if checkpoint is not None and processes.is_main_process:
+            logger.warning("%s: going on from %s", place.path, checkpoint.name)
     model = load_model(recipe, views.train.languages)
     summary = TrainingSummary(
         output=None if place is None else str(place.path),
