@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mteb_hybrid.errors import RegistrationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import ModuleType
 
     from mteb.abstasks.abstask import AbsTask
@@ -54,13 +54,7 @@ def add_tasks(classes: Sequence[type[AbsTask]]) -> None:
     by_name: dict[str, type[AbsTask]] = _need(registries, "_TASKS_REGISTRY")
     listed: tuple[type[AbsTask], ...] = _need(registries, "TASK_LIST")
     similar: dict[str, list[str]] = _need(registries, "_SIMILAR_TASKS")
-    for cls in classes:
-        known = by_name.get(cls.metadata.name)
-        if known is not None and known is not cls:
-            raise RegistrationError(
-                f"a task {cls.metadata.name} exists already: {known.__module__}.{known.__qualname__}. Two tasks of one "
-                "name would share their cached results"
-            )
+    check_names(classes, by_name)
     new = [cls for cls in classes if cls.metadata.name not in by_name]
     for cls in new:
         by_name[cls.metadata.name] = cls
@@ -69,10 +63,30 @@ def add_tasks(classes: Sequence[type[AbsTask]]) -> None:
     registries.TASK_LIST = (*listed, *new)  # type: ignore[attr-defined]
 
 
+def check_names(classes: Iterable[type[AbsTask]], known: Mapping[str, type[AbsTask]]) -> None:
+    """Make sure that no task has the name of another known one.
+
+    Raises:
+        RegistrationError: One has.
+    """
+    for cls in classes:
+        other = known.get(cls.metadata.name)
+        if other is not None and other is not cls:
+            raise RegistrationError(
+                f"a task {cls.metadata.name} exists already: {other.__module__}.{other.__qualname__}. Two tasks of one "
+                "name would share their cached results"
+            )
+
+
 def registered_tasks() -> dict[str, type[AbsTask]]:
     """MTEB's tasks by name."""
     tasks: dict[str, type[AbsTask]] = _need(module("mteb.get_tasks"), "_TASKS_REGISTRY")
     return tasks
+
+
+def tasks_so_far() -> dict[str, type[AbsTask]]:
+    """MTEB's tasks by name; none while MTEB is still making its list of them."""
+    return dict(getattr(sys.modules.get("mteb.get_tasks"), "_TASKS_REGISTRY", {}))
 
 
 def add_models(metas: Iterable[ModelMeta]) -> None:

@@ -1,6 +1,8 @@
 """How MTEB comes to know our tasks, models and benchmarks.
 
-`mteb_hybrid._autoload` calls `module_loaded` when MTEB imports one of its registries; `register` does it by hand.
+`tasks`, `models`, `benchmarks`, `model_directory` and `run` are what we have for MTEB. They are declared as entry
+points in pyproject.toml, for an MTEB that asks for them (docs/upstream.md). Until then `mteb_hybrid._autoload` calls
+`module_loaded` when MTEB imports one of its registries; `register` does it by hand.
 """
 
 from __future__ import annotations
@@ -15,67 +17,94 @@ from mteb_hybrid import _mteb
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mteb.abstasks.abstask import AbsTask
+    from mteb.benchmarks.benchmark import Benchmark
     from mteb.models.model_meta import ModelMeta
 
 
-def _tasks_loaded() -> None:
-    from mteb_hybrid.tasks.cards import register_cards
+def tasks() -> tuple[type[AbsTask], ...]:
+    """Classes of our tasks, and of those of the user's cards; entry point of the group ``mteb.tasks``.
+
+    A card that cannot be used is left out with a `RuntimeWarning`.
+    """
+    from mteb_hybrid.tasks.cards import card_tasks
     from mteb_hybrid.tasks.registry import TASKS
 
-    _mteb.add_tasks(TASKS)
-    register_cards()
+    return (*TASKS, *card_tasks(TASKS))
 
 
-def _models_loaded() -> None:
+def models() -> tuple[ModelMeta, ...]:
+    """Metadata of our models, which load them; entry point of the group ``mteb.models``."""
     from mteb_hybrid.models import char_ngram_meta
 
-    _mteb.add_models([char_ngram_meta()])
+    return (char_ngram_meta(),)
 
 
-def _model_meta_loaded() -> None:
-    def local(model: str, revision: str | None) -> ModelMeta | None:
-        from mteb_hybrid.models.directory import directory_meta
+def benchmarks() -> tuple[Benchmark, ...]:
+    """Our benchmarks, with fresh task objects; entry point of the group ``mteb.benchmarks``."""
+    from mteb_hybrid.tasks.benchmarks import benchmarks as ours
 
-        return directory_meta(model, revision)
-
-    _mteb.wrap_from_hub(local)
+    return tuple(ours())
 
 
-def _benchmarks_loaded() -> None:
-    from mteb_hybrid.tasks.benchmarks import benchmarks
+def model_directory(name: str, revision: str | None = None) -> ModelMeta | None:
+    """Metadata of a local sentence-transformers directory; entry point of the group ``mteb.model_loaders``.
 
-    _mteb.add_benchmarks(benchmarks())
+    Args:
+        name: What the user named as a model.
+        revision: What the user asked for, if anything.
+
+    Returns:
+        None if the name is none of such a directory: others may know it.
+
+    Raises:
+        ModelDirectoryError: It is one, but it is unusable or has another revision.
+    """
+    from mteb_hybrid.models.directory import directory_meta
+
+    return directory_meta(name, revision)
 
 
-def _evaluate_loaded() -> None:
-    def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> Any:
-        predictions = sys.modules.get("mteb_hybrid.tasks.predictions")
-        if predictions is None:  # our tasks are not registered: nothing here concerns us
-            return evaluate(model, tasks, **options)
-        from mteb_hybrid.embeddings import STORE
-        from mteb_hybrid.tasks.faiss_search import searched
-        from mteb_hybrid.tasks.stale import prepare
+def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> Any:
+    """What goes around every ``mteb.evaluate(model, tasks, **options)``; entry point of the group ``mteb.runs``.
 
-        if isinstance(tasks, Iterator):  # is looked at more than once
-            tasks = list(tasks)
-        model = searched(model, tasks)
-        prepare(evaluate, model, tasks, **options)
-        with STORE.run():
-            result = evaluate(model, tasks, **options)
-            if options.get("prediction_folder") is not None:
-                predictions.complete_rank_tables(evaluate, model, tasks, result, **options)
-                predictions.save_across_languages(model, tasks, result, **options)
-        return result
+    The model is put behind an index if FAISS was asked for; cached results of other data are set aside before it, embeddings are shared within it, and rank tables of cached
+    subsets are completed after it.
 
-    _mteb.wrap_evaluate(run)
+    Args:
+        evaluate: MTEB's function.
+        model: As MTEB's function takes it.
+        tasks: As MTEB's function takes them.
+        options: All its other arguments.
+
+    Returns:
+        What MTEB's function returns.
+    """
+    predictions = sys.modules.get("mteb_hybrid.tasks.predictions")
+    if predictions is None:  # our tasks are not registered: nothing here concerns us
+        return evaluate(model, tasks, **options)
+    from mteb_hybrid.embeddings import STORE
+    from mteb_hybrid.tasks.faiss_search import searched
+    from mteb_hybrid.tasks.stale import prepare
+
+    if isinstance(tasks, Iterator):  # is looked at more than once
+        tasks = list(tasks)
+    model = searched(model, tasks)
+    prepare(evaluate, model, tasks, **options)
+    with STORE.run():
+        result = evaluate(model, tasks, **options)
+        if options.get("prediction_folder") is not None:
+            predictions.complete_rank_tables(evaluate, model, tasks, result, **options)
+            predictions.save_across_languages(model, tasks, result, **options)
+    return result
 
 
 _ON_LOAD: dict[str, Callable[[], None]] = {
-    "mteb.get_tasks": _tasks_loaded,
-    "mteb.models.model_implementations": _models_loaded,
-    "mteb.models.model_meta": _model_meta_loaded,
-    "mteb.benchmarks.benchmarks": _benchmarks_loaded,
-    "mteb.evaluate": _evaluate_loaded,
+    "mteb.get_tasks": lambda: _mteb.add_tasks(tasks()),
+    "mteb.models.model_implementations": lambda: _mteb.add_models(models()),
+    "mteb.models.model_meta": lambda: _mteb.wrap_from_hub(model_directory),
+    "mteb.benchmarks.benchmarks": lambda: _mteb.add_benchmarks(benchmarks()),
+    "mteb.evaluate": lambda: _mteb.wrap_evaluate(run),
 }
 
 

@@ -20,7 +20,9 @@ from mteb_hybrid.tasks.parallel import AbsTaskParallelRetrieval
 from mteb_hybrid.tasks.settings import Setting, Subset, collection_subsets, subset_langs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mteb.abstasks.abstask import AbsTask
 
     from mteb_hybrid.collections.beir_files import Folders
 
@@ -177,13 +179,35 @@ def from_beir(
         except ValidationError as error:
             raise CollectionError(f"{name}: {_wrong(error)}") from error
         classes.append(_make(metadata, source, survey, setting, planned))
+    settled = settle(classes, _mteb.registered_tasks() if register else {})
     if register:
-        known = _mteb.registered_tasks()
-        classes = [_same(known.get(cls.metadata.name), cls) for cls in classes]
-        _mteb.add_tasks(classes)
-    for cls in classes:
-        setattr(sys.modules[__name__], cls.__name__, cls)  # where pickle looks for it
-    return tuple(classes)
+        _mteb.add_tasks(settled)
+    return settled
+
+
+def settle(
+    classes: Sequence[type[AbsTaskBeirRetrieval]], known: Mapping[str, type[AbsTask]]
+) -> tuple[type[AbsTaskBeirRetrieval], ...]:
+    """New classes, or in their place the known ones of the same collection.
+
+    Pickle then finds them in this module; if it raises, pickle finds the known ones of these names as before.
+
+    Args:
+        classes: Tasks of one collection.
+        known: By name, the tasks that there are.
+
+    Raises:
+        RegistrationError: A known task of one of the names is another one.
+    """
+    kept = [cls for cls in (known.get(new.metadata.name) for new in classes) if cls and cls.__module__ == __name__]
+    try:
+        settled = tuple(_same(known.get(cls.metadata.name), cls) for cls in classes)
+        _mteb.check_names(settled, known)
+        kept = list(settled)
+        return settled
+    finally:
+        for cls in kept:
+            setattr(sys.modules[__name__], cls.__name__, cls)
 
 
 def _make(

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mteb_hybrid import _mteb
 from mteb_hybrid.errors import CardError, MtebHybridError, RegistrationError
 from mteb_hybrid.suggest import suggestion
-from mteb_hybrid.tasks.beir import from_beir
+from mteb_hybrid.tasks.beir import from_beir, settle
 from mteb_hybrid.tasks.settings import Setting, subsets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from mteb.abstasks.abstask import AbsTask
     from pydantic_core import ErrorDetails
 
     from mteb_hybrid.tasks.beir import AbsTaskBeirRetrieval
@@ -88,17 +90,16 @@ class Card(BaseModel):
             wrong = "; ".join(_line(one) for one in error.errors(include_url=False))
             raise CardError(f"{path}: {wrong}") from error
 
-    def register(self, place: Path) -> tuple[type[AbsTaskBeirRetrieval], ...]:
-        """Make the tasks known to MTEB.
+    def tasks(self, place: Path) -> tuple[type[AbsTaskBeirRetrieval], ...]:
+        """Make the tasks, without MTEB knowing them.
 
         Args:
             place: The folder that relative paths begin at.
 
         Raises:
             CollectionError: The collection cannot be read.
-            RegistrationError: MTEB has another task of one of the names.
         """
-        options = self.model_dump(exclude={"name", "folder", "folders"})
+        options = {**self.model_dump(exclude={"name", "folder", "folders"}), "register": False}
         if self.folders is not None:
             return from_beir(self.name, {code: _at(place, folder) for code, folder in self.folders.items()}, **options)
         return from_beir(self.name, _at(place, str(self.folder)), **options)
@@ -125,15 +126,21 @@ class CardState:
 _states: list[CardState] = []
 
 
-def register_cards() -> None:
-    """Register the collections of all cards, ``*.toml`` in the folders that ``MTEB_HYBRID_TASKS`` names.
+def card_tasks(taken: Iterable[type[AbsTask]] = ()) -> tuple[type[AbsTaskBeirRetrieval], ...]:
+    """Tasks of the collections of all cards, ``*.toml`` in the folders that ``MTEB_HYBRID_TASKS`` names.
 
-    A card that cannot be used becomes one warning, which says what is wrong with it, and is left out.
+    A card that cannot be used becomes one `RuntimeWarning`, which says what is wrong with it, and is left out.
+
+    Args:
+        taken: Further tasks whose names are taken, beside those that MTEB knows.
     """
-    _states[:] = _registered()
+    known = _mteb.tasks_so_far() | {cls.metadata.name: cls for cls in taken}
+    made: dict[str, type[AbsTaskBeirRetrieval]] = {}
+    _states[:] = _read(known, made)
     for state in _states:
         if state.problem is not None:
             warnings.warn(f"{TASKS_VARIABLE}: left out: {state.path}: {state.problem}", RuntimeWarning, stacklevel=2)
+    return tuple(made.values())
 
 
 def card_states() -> tuple[CardState, ...]:
@@ -141,8 +148,9 @@ def card_states() -> tuple[CardState, ...]:
     return tuple(_states)
 
 
-def _registered() -> Iterator[CardState]:
-    made: dict[str, Path] = {}  # by name, the card whose tasks are known
+def _read(known: dict[str, type[AbsTask]], made: dict[str, type[AbsTaskBeirRetrieval]]) -> Iterator[CardState]:
+    """What becomes of each card; its tasks go into ``made``, by name."""
+    first: dict[str, Path] = {}  # by name, the card whose tasks they are
     for folder in filter(None, os.environ.get(TASKS_VARIABLE, "").split(os.pathsep)):
         place = Path(folder).expanduser()
         cards = sorted(place.glob("*.toml"))
@@ -152,16 +160,17 @@ def _registered() -> Iterator[CardState]:
         for path in cards:
             try:
                 card = Card.read(path)
-                classes = card.register(path.parent)
+                classes = settle(card.tasks(path.parent), known | made)
             except RegistrationError as error:
-                other = f" (the other card is {made[card.name]})" if card.name in made else ""
+                other = f" (the other card is {first[card.name]})" if card.name in first else ""
                 yield CardState(path, problem=f"{error}{other}")
             except MtebHybridError as error:
                 yield CardState(path, problem=str(error).removeprefix(str(path)).removeprefix(":").strip())
             except Exception as error:  # noqa: BLE001 - whatever it is, MTEB and the other cards go on
                 yield CardState(path, problem=f"{type(error).__name__}: {error}")
             else:
-                made.setdefault(card.name, path)
+                first.setdefault(card.name, path)
+                made |= {cls.metadata.name: cls for cls in classes}
                 yield CardState(path, tuple(cls.metadata.name for cls in classes), _summary(classes))
 
 

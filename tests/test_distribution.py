@@ -134,6 +134,7 @@ class TestContents:
         with tarfile.open(built["sdist"]) as archive:
             found = {name.partition("/")[2] for name in archive.getnames()}
         needed = {"pyproject.toml", "setup.py", "mteb_hybrid.pth", "LICENSE", "README.md", "tests/conftest.py"}
+        needed |= {"mkdocs.yml", "docs/images/report.png", "tests/golden_miniqa_r_char_ngram.json"}
         assert needed <= found
         here = {
             path.relative_to(SOURCE).as_posix()

@@ -17,14 +17,15 @@ from mteb_hybrid.trainers.recipes import Recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))  # what runs there is run by test_tutorials.py
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 BIN = Path(sys.executable).parent
 
 
-def blocks(language: str) -> list:
+def blocks(language: str, pages: list[Path] = PAGES) -> list:
     return [
         pytest.param(text, id=f"{page.name}-{number}")
-        for page in PAGES
+        for page in pages
         for number, (name, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")))
         if name == language
     ]
@@ -33,7 +34,7 @@ def blocks(language: str) -> list:
 def commands() -> list[str]:
     return [
         line.removeprefix("$ ")
-        for param in blocks("console")
+        for param in blocks("console", [*PAGES, *TUTORIALS])
         for line in param.values[0].splitlines()
         if line.startswith("$ ")
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -15,8 +16,9 @@ import mteb
 import pytest
 from beir_folders import write_english_questions, write_folder, write_languages, write_pooled
 
+from mteb_hybrid import _mteb
 from mteb_hybrid.errors import CardError
-from mteb_hybrid.tasks.cards import Card, card_states, register_cards
+from mteb_hybrid.tasks.cards import Card, card_states, card_tasks
 
 DOCS = Path(__file__).parents[2] / "docs" / "collections.md"
 GOOD = 'name = "Handbook"\nfolder = "handbook"\n'
@@ -46,7 +48,7 @@ def register(monkeypatch, *folders) -> list[str]:
     monkeypatch.setenv("MTEB_HYBRID_TASKS", os.pathsep.join(map(str, folders)))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        register_cards()
+        _mteb.add_tasks(card_tasks())
     assert all(warning.category is RuntimeWarning for warning in caught)
     return [str(warning.message) for warning in caught]
 
@@ -182,6 +184,8 @@ class TestRegistered:
         assert f"left out: {second}: a task HandbookMonolingual exists already" in warning
         assert f"of the collection in {tmp_path}/one/handbook." in warning
         assert warning.endswith(f"(the other card is {first})")
+        kept = type(mteb.get_task("HandbookMonolingual"))
+        assert pickle.loads(pickle.dumps(kept)) is kept
 
     def test_summary(self, tmp_path, monkeypatch):
         """What a card holds, which subsets it lacks, and what is hardly meant, which is one warning too."""
