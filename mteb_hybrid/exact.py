@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Similarity = Literal["cosine", "dot"]
 
+# numbers that are held in float64 at a time: on a CPU few enough for the cache
+_NUMBERS = {"cpu": 1 << 19, "cuda": 1 << 24}
+
 
 def error_bound(dimension: int, dtype: torch.dtype = torch.float32) -> float:
     """Largest distance between the fast product of two vectors of length at most 1 and their float64 score.
@@ -29,11 +32,6 @@ def error_bound(dimension: int, dtype: torch.dtype = torch.float32) -> float:
     return gamma * (1 + 8 * unit) + 4 * unit + float64_slack + dimension * 2.0**-120
 
 
-def norms(vectors: torch.Tensor) -> torch.Tensor:
-    """Euclidean norms of float64 rows, shape (..., dimension) to (...), in the fixed order of operations."""
-    return tree_sum(vectors * vectors).sqrt()
-
-
 def tree_sum(products: torch.Tensor) -> torch.Tensor:
     """Sum over the last dimension by repeated halving, shape (..., n) to (...); overwrites ``products``.
 
@@ -46,6 +44,61 @@ def tree_sum(products: torch.Tensor) -> torch.Tensor:
         products[..., : width - half] += products[..., half:width]
         width = half
     return products[..., 0].clone()
+
+
+class ExactArithmetic:
+    """Float64 arithmetic on float32 vectors, always in the same order of operations, some vectors at a time.
+
+    It keeps the memory that it works in: to take a fresh array of this size costs more than to fill it.
+    """
+
+    def __init__(self, dimension: int, device: torch.device) -> None:
+        self.vectors = max(1, _NUMBERS.get(device.type, _NUMBERS["cpu"]) // max(1, dimension))
+        shape = (self.vectors, dimension)
+        self._left, self._right = (torch.empty(shape, dtype=torch.float64, device=device) for _ in range(2))
+        self._raw = torch.empty(shape, dtype=torch.float32, device=device)
+
+    def parts(self, vectors: int) -> Iterator[slice]:
+        """Numbers of the vectors that are taken at a time."""
+        return (slice(first, min(first + self.vectors, vectors)) for first in range(0, vectors, self.vectors))
+
+    def lengths(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Euclidean lengths, (vectors, dimension) to float64 (vectors,)."""
+        lengths = torch.empty(len(vectors), dtype=torch.float64, device=vectors.device)
+        for part in self.parts(len(vectors)):
+            squares = self._left[: part.stop - part.start].copy_(vectors[part])
+            lengths[part] = tree_sum(squares.mul_(squares))
+        return lengths.sqrt_()
+
+    def divided(self, vectors: torch.Tensor, divisors: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Vectors, (vectors, dimension), divided by float64 numbers, (vectors,), and then cast."""
+        divided = torch.empty(vectors.shape, dtype=dtype, device=vectors.device)
+        for part in self.parts(len(vectors)):
+            divided[part] = self._left[: part.stop - part.start].copy_(vectors[part]).div_(divisors[part, None])
+        return divided
+
+    def products(
+        self, queries: torch.Tensor, query: torch.Tensor, passages: torch.Tensor, passage: torch.Tensor
+    ) -> torch.Tensor:
+        """Dot products of pairs of vectors, float64, shape (pairs,).
+
+        Args:
+            queries: float32 or float64, shape (queries, dimension).
+            query: int64, shape (pairs,): rows of the queries.
+            passages: float32, shape (passages, dimension).
+            passage: int64, shape (pairs,): rows of the passages.
+        """
+        products = torch.empty(len(query), dtype=torch.float64, device=query.device)
+        for part in self.parts(len(query)):
+            left = self._gather(queries, query[part], self._left)
+            products[part] = tree_sum(left.mul_(self._gather(passages, passage[part], self._right)))
+        return products
+
+    def _gather(self, vectors: torch.Tensor, rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """Some of the vectors in float64."""
+        if vectors.dtype is torch.float64:
+            return torch.index_select(vectors, 0, rows, out=out[: len(rows)])
+        return out[: len(rows)].copy_(torch.index_select(vectors, 0, rows, out=self._raw[: len(rows)]))
 
 
 @contextlib.contextmanager

@@ -68,8 +68,8 @@ def model_directory(name: str, revision: str | None = None) -> ModelMeta | None:
 def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> Any:
     """What goes around every ``mteb.evaluate(model, tasks, **options)``; entry point of the group ``mteb.runs``.
 
-    The model is put behind an index if FAISS was asked for; cached results of other data are set aside before it, embeddings are shared within it, and rank tables of cached
-    subsets are completed after it.
+    Before it the model is put behind an index if FAISS was asked for, and cached results of other data are set aside;
+    within it embeddings are shared; after it rank tables of cached subsets are completed.
 
     Args:
         evaluate: MTEB's function.

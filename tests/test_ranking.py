@@ -16,12 +16,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mteb_hybrid.exact import error_bound
-from mteb_hybrid.ranking import RankCounter, Ranking, tie_order
+from mteb_hybrid.ranking import RankCounter, Ranking, fast_product, tie_order
 
 MODEST = settings(deadline=None, max_examples=25)
 SEEDS = st.integers(0, 2**32 - 1)
 DIMENSIONS = st.sampled_from([1, 2, 3, 5, 31, 384, 1000])
-MATMUL = torch.Tensor.__matmul__
 
 
 @pytest.fixture(autouse=True)
@@ -504,20 +503,23 @@ class TestErrorBound:
         assert same(problem.count(top_k=5), counter.result())
 
 
-def _bfloat16_product(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def _bfloat16_product(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
     if one.dtype is torch.float32:
-        return MATMUL(one.bfloat16(), other.bfloat16()).float()
-    return MATMUL(one, other)
+        out.copy_(one.bfloat16() @ other.bfloat16().T)
+    else:
+        fast_product(one, other, out)
 
 
-def _shifted_product(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    product = MATMUL(one, other)
-    return product + 1e-3 * torch.arange(product.shape[1]) if product.dtype is torch.float32 else product
+def _shifted_product(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
+    fast_product(one, other, out)
+    if out.dtype is torch.float32:
+        out += 1e-3 * torch.arange(out.shape[1])
 
 
-def _no_product(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    product = MATMUL(one, other)
-    return product * torch.nan if product.dtype is torch.float32 else product
+def _no_product(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
+    fast_product(one, other, out)
+    if out.dtype is torch.float32:
+        out *= torch.nan
 
 
 class TestSabotage:
@@ -548,7 +550,7 @@ class TestSabotage:
         scores = oracle_scores(problem)
         assert decided(problem, scores)
         check(problem, good, scores, 10, relative=1e-14)
-        monkeypatch.setattr(torch.Tensor, "__matmul__", product)
+        monkeypatch.setattr("mteb_hybrid.ranking.fast_product", product)
         counter = problem.counter(top_k=10)
         with caplog.at_level(logging.WARNING):
             counter.count(problem.passages, problem.order)
@@ -577,7 +579,7 @@ class TestSabotage:
         """Bad products do not decide either where a part of the pool holds no relevant passage to check them by."""
         problem = self.problem(relevant_last=True)
         good = problem.count(top_k=10)
-        monkeypatch.setattr(torch.Tensor, "__matmul__", product)
+        monkeypatch.setattr("mteb_hybrid.ranking.fast_product", product)
         assert same(good, problem.count(top_k=10, cuts=(300, 580)))
 
     def test_autocast_in_chunks_without_relevant_passages(self):
