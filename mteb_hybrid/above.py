@@ -25,8 +25,8 @@ class Above:
     A passage stands above the relevant one if its fast score exceeds ``upper``, below if it does not reach ``lower``.
 
     Args:
-        lower: shape (queries, slots), ascending in each row, at least `LOWEST`; infinite where a query has fewer relevant
-            passages.
+        lower: shape (queries, slots), ascending in each row, at least `LOWEST`; infinite where a query has fewer
+            relevant passages.
         upper: The same.
         segments: Number of segments in the chunk.
         masks: Memory to work in.
