@@ -32,4 +32,6 @@ def take_ours(command: str) -> None:
     group = typer.main.get_command(app)
     context = group.make_context("mteb-hybrid", list(words))
     name, found, rest = group.resolve_command(context, words)
-    found.make_context(name, rest, parent=context)
+    own = found.make_context(name, rest, parent=context)
+    if name == "run":  # the rest is for `mteb run`
+        take_mtebs(shlex.join(["mteb", "run", *own.args]))
