@@ -157,9 +157,10 @@ def ended_when_room_is_lost(share: Share, workers: int, handles: Callable[[], li
         lacking = 0
         while not stop.wait(_LOOK):
             lacking = lacking + 1 if room(share) < workers else 0
-            if lacking * _LOOK > _GRACE:
+            # while none has begun there is nobody to end; those to come will begin, or find room for all
+            if lacking * _LOOK > _GRACE and (begun := handles()):
                 logger.warning("the cluster has room for %d workers, and lost others: ending these", room(share))
-                for handle in handles():
+                for handle in begun:
                     ray.kill(handle)
                 return
 
