@@ -1,6 +1,7 @@
-# Two verbs do all the set-up, each on a machine with nothing but Python (3.11 or newer), git and make:
+# These verbs do all the set-up, each on a machine with nothing but Python (3.11 or newer), git and make:
 #   make demo   an environment, the package, a real `mteb run` on the embedded collection, a summary
 #   make test   an environment, the package, its tests
+#   make fuzz   an environment, the package, hostile input for its readers for half an hour
 # PIP_ARGS passes options on to pip, for instance the address of torch's CPU builds:
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
@@ -17,7 +18,10 @@ BIN = $(VENV)/bin
 # torch alone and first: what comes after it must not pull another build
 INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: demo test lint format clean
+# `make fuzz FUZZ_ARGS="--target lareqa --cases 1000000"` for one reader; quicker to new code where atheris is installed
+FUZZ_ARGS ?= --cases 100000 --seconds 60
+
+.PHONY: demo test fuzz lint format clean
 
 demo: $(VENV)/.ready
 	HF_DATASETS_DISABLE_PROGRESS_BARS=1 $(BIN)/mteb run --model mteb-hybrid/char-ngram --tasks MiniQARMonolingual MiniQARCrossLingual MiniQARMultilingual \
@@ -26,6 +30,9 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py $(FUZZ_ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -36,7 +43,7 @@ format: $(VENV)/.ready
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist results *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist results fuzz-findings *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 SOURCES = $(shell find mteb_hybrid tasks trainers -name "*.py" -o -name "*.json")
 

@@ -45,7 +45,11 @@ class RegistryFinder:
                 spec: ModuleSpec | None = find(name, path, target) if find is not None and finder is not self else None
                 if spec is not None:
                     if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                        self.notify_after_exec(spec.loader)
+                        try:
+                            self.notify_after_exec(spec.loader)
+                        except Exception as error:  # noqa: BLE001 - the loader of another package that takes no orders
+                            self.leave()
+                            switch_off(error)
                     return spec
         finally:
             self.searching.discard(name)

@@ -7,6 +7,8 @@ raises `RegistrationError` with the name of what is missing, so that a change in
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +50,7 @@ def add_tasks(classes: Sequence[type[AbsTask]]) -> None:
     """Make task classes known by name, type and language, all of them or none.
 
     Raises:
-        RegistrationError: A foreign task of one of the names exists already.
+        RegistrationError: A foreign task of one of the names exists already, or the registry takes no tasks.
     """
     registries = module("mteb.get_tasks")
     by_name: dict[str, type[AbsTask]] = _need(registries, "_TASKS_REGISTRY")
@@ -57,10 +59,17 @@ def add_tasks(classes: Sequence[type[AbsTask]]) -> None:
     check_names(classes, by_name)
     new = [cls for cls in classes if cls.metadata.name not in by_name]
     for cls in new:
-        by_name[cls.metadata.name] = cls
+        try:
+            by_name[cls.metadata.name] = cls
+        except TypeError as error:
+            raise RegistrationError(
+                f"mteb.get_tasks._TASKS_REGISTRY is a {type(by_name).__name__}, which takes no tasks: another package "
+                "has put it there"
+            ) from error
         for origin in cls.metadata.adapted_from or ():
             similar.setdefault(origin, []).append(cls.metadata.name)
-    registries.TASK_LIST = (*listed, *new)  # type: ignore[attr-defined]
+    kind = list if isinstance(listed, list) else tuple  # another package may have made a list of it, to append to
+    registries.TASK_LIST = kind((*listed, *new))  # type: ignore[attr-defined]
 
 
 def check_names(classes: Iterable[type[AbsTask]], known: Mapping[str, type[AbsTask]]) -> None:
@@ -108,17 +117,22 @@ def add_benchmarks(benchmarks: Iterable[Benchmark]) -> None:
 
 
 def wrap_from_hub(local: Callable[[str, str | None], ModelMeta | None]) -> None:
-    """Ask ``local`` (name, revision) first wherever MTEB would look a model up on the hub."""
+    """Ask ``local`` (name, revision) first wherever MTEB would look a model up on the hub.
+
+    Another package may have put something else than a class method in its place, before or after.
+    """
     meta_class = _need(module("mteb.models.model_meta"), "ModelMeta")
-    original = _need(meta_class, "from_hub").__func__
-    if hasattr(original, _OURS):
+    _need(meta_class, "from_hub")
+    original: Any = inspect.getattr_static(meta_class, "from_hub")
+    if hasattr(getattr(original, "__func__", original), _OURS):
         return
+    bind: Callable[..., Any] = getattr(original, "__get__", lambda *_: original)
 
     def from_hub(cls: type[ModelMeta], model: str, revision: str | None = None, *args: Any, **kwargs: Any) -> ModelMeta:
         meta = local(model, revision)
         if meta is not None:
             return meta
-        from_original: ModelMeta = original(cls, model, revision, *args, **kwargs)
+        from_original: ModelMeta = bind(None, cls)(model, revision, *args, **kwargs)
         return from_original
 
     from_hub.__doc__ = original.__doc__
@@ -127,23 +141,39 @@ def wrap_from_hub(local: Callable[[str, str | None], ModelMeta | None]) -> None:
 
 
 def wrap_evaluate(run: Callable[..., Any]) -> None:
-    """Have every `mteb.evaluate` go through ``run(evaluate, model, tasks, **options)``."""
-    import functools
+    """Have every `mteb.evaluate` go through ``run(evaluate, model, tasks, **options)``.
 
+    What another package has put into the package alone, before us, is wrapped there.
+    """
     target = module("mteb.evaluate")
     original = _need(target, "evaluate")
     if hasattr(original, _OURS):
         return
+    evaluate = _through(run, original)
+    target.evaluate = evaluate  # type: ignore[attr-defined]
+    package = sys.modules.get("mteb")
+    named = getattr(package, "evaluate", None)  # while MTEB is imported, nothing, or the module of that name
+    if package is not None and callable(named) and not hasattr(named, _OURS):
+        package.evaluate = evaluate if named is original else _through(run, named)  # type: ignore[attr-defined]
 
+
+def _through(run: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def evaluate(model: Any, tasks: Any, **options: Any) -> Any:
         return run(original, model, tasks, **options)
 
     setattr(evaluate, _OURS, True)
-    target.evaluate = evaluate  # type: ignore[attr-defined]
-    package = sys.modules.get("mteb")
-    if package is not None and getattr(package, "evaluate", None) is original:
-        package.evaluate = evaluate  # type: ignore[attr-defined]
+    return evaluate
+
+
+def default_cache(evaluate: Callable[..., Any]) -> Any:
+    """The cache that ``mteb.evaluate`` uses if it is told none; also where another package hides its signature."""
+    known = inspect.signature(evaluate).parameters.get("cache")
+    if known is not None:
+        return known.default
+    from mteb import ResultCache
+
+    return ResultCache()
 
 
 def run_command(arguments: Sequence[str]) -> None:

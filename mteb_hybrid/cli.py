@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mteb_hybrid import cli_compare, cli_export, cli_report, cli_run, cli_training
 from mteb_hybrid.errors import MtebHybridError
+from mteb_hybrid.printable import some_lines
 
 app = typer.Typer(
     help="Monolingual, cross-lingual and pooled multilingual retrieval for MTEB. Evaluate with `mteb run`.",
@@ -49,7 +50,7 @@ def info() -> None:
     from mteb_hybrid.collections.remote import CACHE_VARIABLE, DATA_VARIABLE, cache_folder, data_folder
     from mteb_hybrid.embeddings import STORE, STORE_VARIABLE
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     live = _autoload.installed()
     switch = os.environ.get("MTEB_HYBRID_AUTOLOAD")
     if live:
@@ -62,9 +63,9 @@ def info() -> None:
     names, trouble = _registered()
     console.print(f"registered tasks: {', '.join(names) if names else 'none'}")
     if trouble:
-        console.print(f"trouble: {trouble}")
+        console.print(some_lines(f"trouble: {trouble}"))
     for place, found in _cards():
-        console.print(f"card {place}: {found}", soft_wrap=True, markup=False)
+        console.print(some_lines(f"card {place}: {found}"), soft_wrap=True)
     data = data_folder()
     console.print(f"data folder: {data or f'not set ({DATA_VARIABLE})'}", soft_wrap=True)
     console.print(f"cache folder: {cache_folder()} ({CACHE_VARIABLE})", soft_wrap=True)
@@ -165,7 +166,9 @@ def main() -> None:
     except MtebHybridError as error:
         if os.environ.get("RANK", "0") == "0":  # of several processes that train together one says what is wrong
             console = Console(stderr=True)
-            console.print(f"error: {error}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+            console.print(
+                some_lines(f"error: {error}"), style="bold red", highlight=False, markup=False, soft_wrap=True
+            )
         sys.exit(2)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import MtebHybridError, ResultsError
+from mteb_hybrid.printable import some_lines
 
 
 def report(
@@ -73,7 +74,7 @@ def report(
                 comparisons, untested = read_differences(summaries, folders), ""
             except MtebHybridError as problem:  # the rest of the page does not depend on it
                 untested = f"Differences could not be tested: {problem}"
-                console.print(untested, markup=False)
+                console.print(some_lines(untested), markup=False)
         text = html(
             summaries, languages=languages, comparisons=comparisons, untested=untested, trained_on=trained_on
         )  # fmt: skip

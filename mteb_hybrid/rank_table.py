@@ -18,6 +18,8 @@ from mteb_hybrid import __version__
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import RankTableError, ResultsError
 from mteb_hybrid.metrics import QueryRanks
+from mteb_hybrid.parsing import parse_json, shown
+from mteb_hybrid.rank_table_checks import check_info, check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,7 +119,7 @@ def _is_foreign(path: Path) -> bool:
     """Whether a file is Parquet, and no rank table; a damaged file may be one."""
     try:
         return _KEY not in (pq.read_schema(path).metadata or {})
-    except (OSError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException):
         return False
 
 
@@ -148,26 +150,29 @@ def read_info(path: Path) -> TableInfo:
         RankTableError: As `RankTable.read`, as far as that can be told.
     """
     try:
-        return _info(path, pq.read_schema(path).metadata)
-    except (OSError, pa.ArrowException) as error:
+        metadata = pq.read_schema(path).metadata
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise RankTableError(f"{path} cannot be read as Parquet: {error}") from error
+    return _info(path, metadata)
 
 
 def _info(path: Path, metadata: dict[bytes, bytes] | None) -> TableInfo:
     foreign = f"{path} is not a rank table of mteb-hybrid"
     try:
-        content = json.loads((metadata or {})[_KEY])
+        content = parse_json((metadata or {})[_KEY])
         version = content.pop("format")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RankTableError(foreign) from error
     if version != FORMAT:
         raise RankTableError(
-            f"{path} has format {version}, this mteb-hybrid reads {FORMAT}: update it, or run the subset again"
+            f"{path} has format {shown(version)}, this mteb-hybrid reads {FORMAT}: update it, or run the subset again"
         )
     try:
-        return TableInfo(**content)
-    except TypeError as error:
-        raise RankTableError(foreign) from error
+        info = TableInfo(**content)
+        check_info(content)
+    except (TypeError, ValueError) as error:
+        raise RankTableError(f"{foreign}: {error}") from error
+    return info
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +192,25 @@ class RankTable:
         """Read one table.
 
         Raises:
-            RankTableError: No such file, not a rank table, or one of a newer format.
+            RankTableError: No such file, not a rank table, one of a newer format, or one whose rows do not fit each
+                other or its pool.
         """
         if not path.is_file():
             raise RankTableError(f"{path} is not a file")
         try:
-            rows = pq.ParquetFile(path, page_checksum_verification=True).read()
-        except (OSError, pa.ArrowException) as error:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                # a file says it twice; this is where `read_info` looks
+                metadata = file.schema.to_arrow_schema().metadata
+                rows = file.read()
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}") from error
-        info = _info(path, rows.schema.metadata)
+        info = _info(path, metadata)
         if not rows.schema.equals(SCHEMA):
-            raise RankTableError(f"{path} has other columns than a rank table: {rows.schema.names}")
+            raise RankTableError(f"{path} has other columns than a rank table")
+        try:
+            check_rows(rows, info.pool, info.pool_size, full=info.full_ranking)
+        except ValueError as error:  # Arrow's of values that are none are such too
+            raise RankTableError(f"{path} is damaged, or was not made by mteb-hybrid: {error}") from error
         return cls(info, rows)
 
     def query_ranks(self) -> QueryRanks:

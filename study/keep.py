@@ -74,7 +74,11 @@ def pack(arm: Path, kept: Path) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write an arm's JSON files and rank tables, without top passages, below a new folder."""
+    """Write an arm's JSON files and rank tables, without top passages, below a new folder.
+
+    Raises:
+        ValueError: A file of the archive would lie elsewhere.
+    """
     with tarfile.open(archive) as opened:
         files = {entry.name: opened.extractfile(entry).read() for entry in opened}  # type: ignore[union-attr]
     ranks, used = np.load(io.BytesIO(files.pop(RANKS))), 0
@@ -84,15 +88,22 @@ def unpack(archive: Path, folder: Path) -> None:
     }
     with whole_folder(folder) as temporary:
         for name, content in files.items():
-            path = temporary / name
+            path = _inside(temporary, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         for one in tables:
-            path, info = temporary / one.pop("path"), TableInfo(**one)
+            path, info = _inside(temporary, one.pop("path")), TableInfo(**one)
             judged = shared[info.task].filter(pa.compute.equal(shared[info.task]["subset"], info.subset))
             count = len(judged["relevant_id"].combine_chunks().flatten())
             write_rank_table(path, info, _columns(judged, ranks[used : used + count]))
             used += count
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name!r} leads out of the folder that is unpacked into")
+    return path
 
 
 def write_paragraphs(kept: Path) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-import tomllib
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.errors import CardError, MtebHybridError, RegistrationError
+from mteb_hybrid.file_names import user_path
+from mteb_hybrid.parsing import parse_toml, shown
 from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.tasks.beir import from_beir, settle
 from mteb_hybrid.tasks.settings import Setting, subsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from mteb.abstasks.abstask import AbsTask
     from pydantic_core import ErrorDetails
@@ -81,8 +82,8 @@ class Card(BaseModel):
             CardError: The file is missing, no TOML, or says something wrong.
         """
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            content = parse_toml(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise CardError(f"{path} cannot be read: {error}") from error
         try:
             return cls.model_validate(content)
@@ -152,7 +153,7 @@ def _read(known: dict[str, type[AbsTask]], made: dict[str, type[AbsTaskBeirRetri
     """What becomes of each card; its tasks go into ``made``, by name."""
     first: dict[str, Path] = {}  # by name, the card whose tasks they are
     for folder in filter(None, os.environ.get(TASKS_VARIABLE, "").split(os.pathsep)):
-        place = Path(folder).expanduser()
+        place = user_path(folder)
         cards = sorted(place.glob("*.toml"))
         if not cards:
             found = "holds no card, *.toml" if place.is_dir() else "is no folder"
@@ -198,7 +199,7 @@ def _many(count: int, thing: str) -> str:
 
 
 def _at(place: Path, folder: str) -> Path:
-    return place / Path(folder).expanduser()
+    return place / user_path(folder)
 
 
 def _line(one: ErrorDetails) -> str:
@@ -214,4 +215,4 @@ def _line(one: ErrorDetails) -> str:
         return f'{path}: must be a list, ["{one["input"] if isinstance(one["input"], str) else "de"}"]'
     if kind == "extra_forbidden":
         return f"{path}: unknown key{suggestion(path, Card.model_fields, 'there are')}"
-    return f"{path}: {one['msg']}, got {one['input']!r}"
+    return f"{path}: {one['msg']}, got {shown(one['input'])}"

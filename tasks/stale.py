@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
 from typing import TYPE_CHECKING, Any
@@ -48,7 +47,7 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
         task.refresh()
     strategy = options.get("overwrite_strategy", "only-missing")
     strategy = str(getattr(strategy, "value", strategy))
-    cache = options.get("cache", inspect.signature(evaluate).parameters["cache"].default)
+    cache = options["cache"] if "cache" in options else _mteb.default_cache(evaluate)
     cached = strategy == "only-missing" and hasattr(cache, "load_task_result")
     meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs")) if ours and cached else None
     results = [None if meta is None else _load(cache, task.metadata.name, meta) for task in ours]

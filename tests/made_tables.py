@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LANGUAGES = ("de", "en", "es")
 
 
-def write(folder: Path, model: str, task: str, subset: str, ranks: np.ndarray, **changes: Any) -> None:
+def write(folder: Path, model: str, task: str, subset: str, ranks: np.ndarray, /, **changes: Any) -> None:
     """A rank table; a row of ranks for each question, an answer in each language of the pool."""
     pool = dict.fromkeys(LANGUAGES if task.endswith("Multilingual") else LANGUAGES[:1], 100)
     known = {"model": model, "revision": "1", "task": task, "split": "test", "subset": subset, "query_language": "de"}

@@ -287,6 +287,31 @@ class TestUnusable:
         with pytest.raises(ModelDirectoryError, match=r"config_sentence_transformers\.json cannot be read"):
             directory_meta(str(tiny))
 
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            (
+                "config_sentence_transformers.json",
+                '{"prompts": "query: "}',
+                "prompts must be texts by name, got 'query: '",
+            ),
+            ("config_sentence_transformers.json", "[" * 5000, "cannot be read: it is nested too deeply"),
+            ("config_sentence_transformers.json", '{"model_type": ["a"]}', r"holds a \['a'\]"),
+        ],
+    )
+    def test_odd_configuration(self, tiny: Path, name: str, content: str, message: str) -> None:
+        """A configuration of another form: a ModelDirectoryError with what is wrong."""
+        (tiny / name).write_text(content, encoding="utf-8")
+        with pytest.raises(ModelDirectoryError, match=message):
+            directory_meta(str(tiny))
+
+    @pytest.mark.parametrize("content", ["{", "5", "[5]", '[{"idx": 0}]', '["a"]'])
+    def test_odd_modules(self, tiny: Path, content: str) -> None:
+        """Modules of another form are said when the model is loaded; its metadata does not hang on them."""
+        (tiny / "modules.json").write_text(content, encoding="utf-8")
+        with pytest.raises(ModelDirectoryError, match=r"modules\.json cannot be read"):
+            mteb.get_model(str(tiny))
+
     def test_unknown_kind(self, tiny: Path) -> None:
         """A kind of model that nobody knows: a ModelDirectoryError that names it."""
         edit_config(tiny, model_type="QuantumEncoder")

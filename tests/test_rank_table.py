@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mteb_hybrid.errors import RankTableError
-from mteb_hybrid.rank_table import SCHEMA, RankTable, TableInfo, table_path, write_rank_table
+from mteb_hybrid.file_names import is_file_name
+from mteb_hybrid.rank_table import SCHEMA, RankTable, TableInfo, read_info, table_path, write_rank_table
 
 INFO = TableInfo(
     model="maker/model",
@@ -44,10 +45,11 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 @st.composite
 def tables(draw):
     """Info and columns as a task writes them: lists of one length per query for relevant and for top passages."""
-    pool = draw(st.dictionaries(TEXT, st.integers(0, 10**6), max_size=4))
+    pool = draw(st.dictionaries(TEXT, st.integers(1, 10**6), min_size=1, max_size=4))
     full = draw(st.booleans())
     info = TableInfo(
-        **{name: draw(TEXT) for name in ("model", "revision", "task", "split", "subset", "query_language")},
+        **{name: draw(TEXT) for name in ("model", "revision", "query_language")},
+        **{name: draw(TEXT.filter(is_file_name)) for name in ("task", "split", "subset")},
         pool=pool,
         parallel=draw(st.booleans()),
         dataset_revision=draw(TEXT),
@@ -55,10 +57,12 @@ def tables(draw):
         full_ranking=full,
         depth=None if full else draw(st.integers(1, 1000)),
     )
-    rank = st.integers(1, 2**40) if full else st.one_of(st.none(), st.integers(1, 1000))
-    relevant = st.lists(st.tuples(TEXT, TEXT, st.floats(0.1, 10), rank), max_size=4)
-    top = st.lists(st.tuples(TEXT, TEXT, st.floats(allow_nan=False)), max_size=4)
-    rows = draw(st.lists(st.tuples(TEXT, relevant, top), max_size=5))
+    language, known = st.sampled_from(sorted(pool)), st.integers(1, info.pool_size)
+    rank = known if full else st.one_of(st.none(), known)
+    pairs = st.lists(st.tuples(TEXT, language, st.floats(0.1, 10), rank), max_size=4)
+    relevant = pairs.map(lambda found: list({one[3] or -number: one for number, one in enumerate(found, 1)}.values()))
+    top = st.lists(st.tuples(TEXT, language, st.floats(allow_nan=False)), max_size=4)
+    rows = draw(st.lists(st.tuples(TEXT, relevant, top), max_size=5, unique_by=lambda row: row[0]))
     columns = {"query_id": [row[0] for row in rows]}
     for place, name in enumerate(("relevant_id", "relevant_language", "relevant_grade", "rank")):
         columns[name] = [[item[place] for item in row[1]] for row in rows]
@@ -228,6 +232,61 @@ class TestDamage:
         pq.write_table(pa.table({"query_id": ["q"]}).replace_schema_metadata(metadata), path)
         with pytest.raises(RankTableError, match=r"columns\.parquet"):
             RankTable.read(path)
+
+    @pytest.mark.parametrize(
+        ("column", "values", "message"),
+        [
+            ("query_id", ["q1", "q2", "q1"], "a query_id comes twice"),
+            ("rank", [[1, 51], [], [7]], r"ranks must lie in \[1, 50\], not in \[1, 51\]"),
+            ("rank", [[0, 50], [], [7]], r"ranks must lie in \[1, 50\], not in \[0, 50\]"),
+            ("rank", [[7, 7], [], [7]], "two relevant passages of a query have one rank"),
+            ("rank", [[1, None], [], [7]], "a rank is missing, where the ranking is full"),
+            ("rank", [[1], [], [7]], "rank has lists of other lengths"),
+            ("rank", [[1, 50], None, [7]], "rank has a null"),
+            ("relevant_id", [["a", None], [], ["c"]], "relevant_id has a null"),
+            ("relevant_language", [["en", "fr"], [], ["en"]], "relevant_language has a language that is none of"),
+            ("relevant_grade", [[1.0, 0.0], [], [1.0]], "relevant_grade must be positive and finite"),
+            ("relevant_grade", [[1.0, float("inf")], [], [1.0]], "relevant_grade must be positive and finite"),
+            ("relevant_grade", [[1.0, float("nan")], [], [1.0]], "relevant_grade must be positive and finite"),
+            ("top_language", [["en", "xx"], ["de", "de"], ["en", "en"]], "top_language has a language that is none"),
+            ("top_id", [["a"], ["x", "y"], ["z", "c"]], "top_language has lists of other lengths"),
+            ("top_score", [[0.5, None], [0.5, 0.125], [1.0, -1.0]], "top_score has a null"),
+        ],
+    )
+    def test_rows_that_do_not_fit(self, tmp_path, column, values, message):
+        """Rows that contradict each other or the pool are refused with what is wrong: no score is taken of them."""
+        path = tmp_path / "odd.parquet"
+        write_rank_table(path, INFO, {**COLUMNS, column: values})
+        with pytest.raises(
+            RankTableError, match=rf"odd\.parquet is damaged, or was not made by mteb-hybrid: {message}"
+        ):
+            RankTable.read(path)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"pool": {}}, r"pool is \{\}, no numbers of passages by language"),
+            ({"pool": {"en": -1}}, "pool is .*, no numbers"),
+            ({"pool": {"en": True}}, "pool is .*, no numbers"),
+            ({"pool": ["en"]}, "pool is .*, no numbers"),
+            ({"model": 5}, "model is 5, no text"),
+            ({"parallel": 1}, "parallel is 1, neither true nor false"),
+            ({"depth": "10"}, "depth is '10'"),
+            ({"list_depth": None}, "list_depth None"),
+            ({"subset": "../x"}, "subset is '../x', which cannot name a file"),
+            ({"novelty": 1}, "unexpected keyword argument 'novelty'"),
+        ],
+    )
+    def test_info_that_does_not_fit(self, tmp_path, changes, message):
+        """What holds for the table is refused with what is wrong, also where no rows are read."""
+        path = tmp_path / "odd.parquet"
+        write_rank_table(path, INFO, COLUMNS)
+        known = json.loads(pq.read_schema(path).metadata[b"mteb_hybrid"])
+        metadata = {"mteb_hybrid": json.dumps({**known, **changes})}
+        pq.write_table(pa.table(COLUMNS, schema=SCHEMA.with_metadata(metadata)), path)
+        for read in (RankTable.read, read_info):
+            with pytest.raises(RankTableError, match=rf"odd\.parquet is not a rank table of mteb-hybrid: .*{message}"):
+                read(path)
 
     def test_newer_format(self, tmp_path):
         """A table of another format says so, whatever else it may hold."""

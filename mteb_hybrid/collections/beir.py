@@ -31,6 +31,8 @@ from mteb_hybrid.collections.beir_notes import find_notes
 from mteb_hybrid.collections.beir_parts import digest_of, read_parts
 from mteb_hybrid.collections.remote import cache_folder
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.file_names import is_file_name, user_path
+from mteb_hybrid.parsing import parse_json, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,18 +98,21 @@ class BeirSource:
         """A source as users name it; paths become absolute, and one folder's are the same however it is named.
 
         Raises:
-            CollectionError: No language is to be kept, or ``languages`` is a text.
+            CollectionError: No language is to be kept, ``languages`` is a text, a folder's name is none, or ``split``
+                cannot name files: results are filed under it.
         """
+        if not is_file_name(split):
+            raise CollectionError(f"{name}: split {shown(split)} cannot name a file, which holds its judgments")
         if isinstance(languages, str):
             raise CollectionError(f'{name}: languages must be a list, ["{languages}"]')
         kept = None if languages is None else tuple(sorted(set(languages)))
         if kept == ():
             raise CollectionError(f"{name}: languages is empty; leave it out for all languages")
         if isinstance(folders, Mapping):
-            pairs = ((language, Path(folder).expanduser().resolve()) for language, folder in folders.items())
+            pairs = ((language, _resolved(name, folder)) for language, folder in folders.items())
             where: Path | tuple[tuple[str, Path], ...] = tuple(sorted(pairs))
         else:
-            where = Path(folders).expanduser().resolve()
+            where = _resolved(name, folders)
         return cls(name, where, split, kept, tuple(sorted((scripts or {}).items())), revision)
 
     def survey(self) -> Survey:
@@ -178,6 +183,13 @@ class BeirSource:
         return digest.hexdigest()[:16]
 
 
+def _resolved(name: str, folder: Path | str) -> Path:
+    try:
+        return user_path(folder).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, a circle of links
+        raise CollectionError(f"{name}: {shown(str(folder))} names no folder: {error}") from error
+
+
 def _state(files: Sequence[BeirFiles]) -> tuple[str, bool]:
     """Places, sizes and times of files; and whether a change of them would show in it.
 
@@ -197,7 +209,7 @@ def _state(files: Sequence[BeirFiles]) -> tuple[str, bool]:
 
 def _read_survey(path: Path) -> Survey | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         answers = {language: tuple(found) for language, found in content["answers"].items()}
         counts = {language: (passages, questions) for language, (passages, questions) in content["counts"].items()}
         return Survey(content["revision"], tuple(content["languages"]), answers, counts, tuple(content["notes"]))

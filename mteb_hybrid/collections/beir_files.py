@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.file_names import is_folder
 from mteb_hybrid.languages import check_language
 from mteb_hybrid.suggest import suggestion
 
@@ -86,7 +87,7 @@ def find_files(folders: Folders, split: str, scripts: Mapping[str, str]) -> list
             raise CollectionError("the collection has no folder: name one for each language")
     else:
         root = Path(folders)
-        if not root.is_dir():
+        if not is_folder(root):
             raise CollectionError(f"{root} is no folder")
         if (root / "corpus.jsonl").is_file():
             _check_pooled(root, scripts)

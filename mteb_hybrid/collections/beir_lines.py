@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,11 +118,21 @@ def read_judgments(path: Path) -> Iterator[Judgment]:
             )
         if not graded:
             raise CollectionError(f"{path}, line {number}: the score must be a whole number, not {fields[2]!r}")
-        if len(fields[2].strip().lstrip("+-0")) > len(str(_LARGEST_GRADE)) or int(fields[2]) > _LARGEST_GRADE:
-            raise CollectionError(f"{path}, line {number}: the score must be at most {_LARGEST_GRADE}, not {fields[2]}")
+        grade = _whole(fields[2].strip())
+        if grade > _LARGEST_GRADE:
+            raise CollectionError(
+                f"{path}, line {number}: the score must be at most {_LARGEST_GRADE}, not {fields[2][:80]}"
+            )
         query, document = fields[:2]
         _once(lines, (query, document), f"document {document!r} for query {query!r}", path, number)
-        yield Judgment(number, query, document, int(fields[2]))
+        yield Judgment(number, query, document, grade)
+
+
+def _whole(text: str) -> int:
+    """A whole number of any length; one that is beyond what a grade can be is just that, as `int` has a limit."""
+    digits = text.lstrip("+-").lstrip("0")
+    magnitude = int(digits or "0") if len(digits) <= len(str(_LARGEST_GRADE)) else _LARGEST_GRADE + 1
+    return -magnitude if text.startswith("-") else magnitude
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -165,7 +176,7 @@ def _optional(row: dict[str, Any], key: str, path: Path, number: int) -> str | N
     if value is None:
         return None
     if not isinstance(value, str):
-        raise CollectionError(f"{path}, line {number}: {key!r} must be text in quotes, not {value!r}")
+        raise CollectionError(f"{path}, line {number}: {key!r} must be text in quotes, not {shown(value)}")
     try:
         value.encode()
     except UnicodeEncodeError as error:  # an escape such as \ud800, which nothing else can write or encode

@@ -6,13 +6,13 @@ section 3.2). Encoded is the sentence alone; its paragraph is kept beside it and
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.collections.base import LanguagePart, ParallelCollection
 from mteb_hybrid.collections.remote import RemoteFiles
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.parsing import parse_json, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,15 +62,15 @@ def read_lareqa(path: Path, language: str) -> LanguagePart:
 
     Raises:
         CollectionError: The file cannot be read or parsed, misses a field, has an answer outside of every sentence or
-            a duplicate question id. The message names the file and the place in it.
+            a duplicate question id, or is no valid Unicode. The message names the file and the place in it.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CollectionError(f"{path} cannot be read: {error}") from error
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(text)
+    except ValueError as error:
         raise CollectionError(f"{path} is not JSON, perhaps cut off or an error page: {error}") from error
     passages: list[str] = []
     contexts: list[str] = []
@@ -119,12 +119,12 @@ def _read_paragraph(
     first = len(passages)
     for qa in paragraph["qas"]:
         if not isinstance(qa["id"], str) or not isinstance(qa["question"], str):
-            raise CollectionError(f"id {qa['id']!r} or question {qa['question']!r} is not a text")
+            raise CollectionError(f"id {shown(qa['id'])} or question {shown(qa['question'])} is not a text")
         start = qa["answers"][0]["answer_start"]
         holding = [position for position, (begin, end) in enumerate(breaks) if begin <= start < end]
         if len(holding) != 1:
             raise CollectionError(
-                f"the answer of question {qa['id']!r} at {start} lies in {len(holding)} sentences, not 1"
+                f"the answer of question {shown(qa['id'])} at {shown(start)} lies in {len(holding)} sentences, not 1"
             )
         questions.append((qa["id"], qa["question"], first + holding[0]))
     passages += sentences

@@ -5,25 +5,28 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mteb_hybrid.atomic import make_readable
 from mteb_hybrid.errors import CollectionError, DownloadError
+from mteb_hybrid.file_names import user_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DATA_VARIABLE = "MTEB_HYBRID_DATA"
 CACHE_VARIABLE = "MTEB_HYBRID_CACHE"
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def cache_folder() -> Path:
     """Where downloads are kept: ``MTEB_HYBRID_CACHE``, or the user's cache folder of this system."""
     configured = os.environ.get(CACHE_VARIABLE)
     if configured:
-        return Path(configured).expanduser()
+        return user_path(configured)
     import pooch
 
     return Path(pooch.os_cache("mteb-hybrid"))
@@ -32,7 +35,7 @@ def cache_folder() -> Path:
 def data_folder() -> Path | None:
     """The directory named by ``MTEB_HYBRID_DATA`` that already holds the files, if there is one."""
     configured = os.environ.get(DATA_VARIABLE)
-    return Path(configured).expanduser() if configured else None
+    return user_path(configured) if configured else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,21 @@ class RemoteFiles:
     base_url: str
     sha256: Mapping[str, str] = field(repr=False)
 
+    def __post_init__(self) -> None:
+        for name, digest in self.sha256.items():
+            if not _SHA256.fullmatch(digest):  # an empty one, say, would be no check
+                raise ValueError(f"{self.folder}/{name} has no SHA-256: {digest!r}")
+
     def fetch(self, name: str) -> Path:
         """Path of a verified file, downloaded first if need be (with a progress bar, whole or not at all).
 
         Raises:
-            CollectionError: ``MTEB_HYBRID_DATA`` is set and the file is missing there or is not the pinned one.
+            CollectionError: ``MTEB_HYBRID_DATA`` is set and the file is missing there or is not the pinned one; or no
+                file of the name is pinned.
             DownloadError: The file could not be fetched, or what came is not the pinned file.
         """
+        if name not in self.sha256:
+            raise CollectionError(f"{self.folder} has no file {name!r}; it has {', '.join(self.sha256)}")
         folder = data_folder()
         if folder is not None:
             return self._verified(folder / self.folder / name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mteb_hybrid import __version__
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import ResultsError
+from mteb_hybrid.parsing import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +41,7 @@ def check_note(folder: Path, note: Mapping[str, Any]) -> None:
     if not holds_files(folder):
         return
     try:
-        found = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        found = parse_json((folder / NOTE).read_text(encoding="utf-8"))
         if all(found[key] == note[key] for key in _KEYS):
             return
         held = f"files of {found['task']} {found['subset']}, data {found['revision']}, {', '.join(found['splits'])}"

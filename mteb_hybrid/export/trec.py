@@ -16,6 +16,7 @@ from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import RankTableError, ResultsError
 from mteb_hybrid.export.rows import is_trec_id
 from mteb_hybrid.rank_table import find_tables, read_info
+from mteb_hybrid.rank_table_checks import check_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 256  # queries
+_LISTS = ("query_id", "top_id", "top_score")
 _WHY_NO_LISTS = (
     "by itself `mteb run` keeps each query's best passages only where languages are pooled (Multilingual tasks) and "
     "for MIRACL; run again with MTEB_HYBRID_LIST_DEPTH=1000 and the same prediction folder to have 1,000 of them"
@@ -127,30 +129,34 @@ def _name(info: TableInfo) -> str:
 
 
 def _write_run(path: Path, target: Path) -> Path:
-    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        for query, ids, scores in _lists(path):
-            odd = next((one for one in (query, *ids) if not is_trec_id(one)), None)
-            if odd is not None:
-                raise ResultsError(f"{path}: the id {odd!r} has white space, which separates the fields of a run")
-            written = run_scores(ids, np.array(scores, dtype=np.float64)).tolist()
-            stream.writelines(
-                f"{query} Q0 {one} {rank} {score:.9g} {target.stem}\n"  # 9 digits are enough for any float32
-                for rank, (one, score) in enumerate(zip(ids, written, strict=True), start=1)
-            )
+    try:
+        with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(_run_lines(path, target.stem))
+    except OSError as error:
+        raise ResultsError(f"{target} cannot be written: {error}") from error
     return target
+
+
+def _run_lines(path: Path, tag: str) -> Iterator[str]:
+    """The lines of a run, from a rank table."""
+    for query, ids, scores in _lists(path):
+        odd = next((one for one in (query, *ids) if not is_trec_id(one)), None)
+        if odd is not None:
+            raise ResultsError(f"{path}: the id {odd!r} has white space, which separates the fields of a run")
+        written = run_scores(ids, np.array(scores, dtype=np.float64)).tolist()
+        for rank, (one, score) in enumerate(zip(ids, written, strict=True), start=1):
+            yield f"{query} Q0 {one} {rank} {score:.9g} {tag}\n"  # 9 digits are enough for any float32
 
 
 def _lists(path: Path) -> Iterator[tuple[str, list[str], list[float]]]:
     """Query, passages and scores of each row of a rank table, read some at a time."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(_AT_ONCE, columns=["query_id", "top_id", "top_score"]):
-                columns = batch.to_pydict()
-                for query, ids, scores in zip(
-                    columns["query_id"], columns["top_id"], columns["top_score"], strict=True
-                ):
-                    yield query, ids or [], scores or []
-    except (OSError, pa.ArrowException) as error:
+            for batch in file.iter_batches(_AT_ONCE, columns=list(_LISTS)):
+                batch.validate(full=True)
+                check_lists(batch, ("top_id", "top_score"))
+                yield from zip(*(batch.column(name).to_pylist() for name in _LISTS), strict=True)
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}") from error
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import logging
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ModelDirectoryError
+from mteb_hybrid.file_names import is_folder, user_path
 from mteb_hybrid.languages import FURTHER_SCRIPTS, LANGUAGE_SCRIPTS
+from mteb_hybrid.parsing import parse_json, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mteb.models.model_meta import ModelMeta
 
@@ -31,6 +33,8 @@ _WRAPPERS = {
     "MultiVectorEncoder": ("MultiVectorWrapper", "late-interaction"),
     "ColBERT": ("MultiVectorWrapper", "late-interaction"),  # how PyLate calls it
 }
+# classes that are imported from an installed package; with one dot a directory's own file could have the package's name
+_PACKAGED = re.compile(r"(sentence_transformers(\.\w+)+|pylate\.\w+(\.\w+)+)")
 # what a trainer leaves beside a model, and what a reader may edit, does not change the model
 _NOT_THE_MODEL = {
     "README.md", "optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", "training_args.bin", "runs", "eval",
@@ -44,8 +48,8 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
     Raises:
         ModelDirectoryError: It is one, but it is unusable or has another revision than asked for.
     """
-    path = Path(model).expanduser()
-    if not path.is_dir():
+    path = user_path(model)
+    if not is_folder(path):
         return None
     if not (path / "modules.json").is_file() and not (path / "config_sentence_transformers.json").is_file():
         logger.warning(
@@ -68,7 +72,12 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
     wrapper = getattr(models, wrapper_name, None) if wrapper_name else None
     if wrapper is None or model_type is None:
         raise ModelDirectoryError(f"{path} holds a {kind}, which this version of MTEB cannot load")
-    similarity = config.get("similarity_fn_name") or "cosine"
+    similarity = str(config.get("similarity_fn_name") or "cosine")
+    prompts = config.get("prompts") or {}
+    if not isinstance(prompts, dict):
+        raise ModelDirectoryError(
+            f"{path / 'config_sentence_transformers.json'}: prompts must be texts by name, got {shown(prompts)}"
+        )
     known = {"cosine": ScoringFunction.COSINE, "dot": ScoringFunction.DOT_PRODUCT}
     empty: ModelMeta = ModelMeta.create_empty()
     return empty.model_copy(
@@ -79,7 +88,7 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
             "framework": ["Sentence Transformers", "PyTorch"],
             "similarity_fn_name": known.get(similarity) if model_type == "dense" else None,
             "model_type": [model_type],
-            "use_instructions": any((config.get("prompts") or {}).values()),
+            "use_instructions": any(prompts.values()),
             "languages": _card_languages(path / "README.md"),
         }
     )
@@ -103,9 +112,35 @@ def _model_files(path: Path) -> Iterator[Path]:
             yield file
 
 
+def check_modules(path: Path) -> None:
+    """See that a model's directory asks for no code but that of installed packages.
+
+    sentence-transformers before 6.0 runs a directory's own code, or that of whatever repository of the hub its
+    ``modules.json`` names, without being told to.
+
+    Raises:
+        ModelDirectoryError: It does, or its ``modules.json`` cannot be read.
+    """
+    file = path / "modules.json"
+    try:
+        modules = parse_json(file.read_text(encoding="utf-8")) if file.is_file() else []
+        types = [module["type"] for module in modules]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelDirectoryError(f"{file} cannot be read: {error!r}") from error
+    for one in types:
+        if not isinstance(one, str) or not _PACKAGED.fullmatch(one):
+            raise ModelDirectoryError(
+                f"{file} names the class {shown(one)}, which is none of sentence-transformers: loading it would run "
+                "code that came with the model. Read that code; if you trust it, say so in Python: "
+                f"mteb.get_model({str(path)!r}, trust_remote_code=True)"
+            )
+
+
 def _load(wrapper: Any, path: Path, name: str, revision: str | None = None, **kwargs: Any) -> Any:
     """MTEB's loader interface: the name and revision are those of the results, the weights come from ``path``."""
     del name, revision
+    if not kwargs.get("trust_remote_code"):
+        check_modules(path)
     return wrapper(str(path), **kwargs)
 
 
@@ -127,7 +162,7 @@ def _card_languages(card: Path) -> list[str] | None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        content = parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise ModelDirectoryError(f"{path} cannot be read: {error}") from error
     return content if isinstance(content, dict) else {}

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ResultsError
+from mteb_hybrid.printable import one_line
 from mteb_hybrid.reporting.columns import BIAS, columns_of
 from mteb_hybrid.reporting.report_tables import report_tables
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "≥": r"$\geq$", "\n": " ",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "*": "{*}", "≥": r"$\geq$",
 }  # fmt: skip
 RECORD = ("collection", "model", "revision", "setting", "score", "query_language", "value")
 """Columns of CSV and keys of JSON; ``query_language`` is empty for macro-averages."""
@@ -53,7 +54,7 @@ def latex(summaries: Sequence[ModelSummary], *, languages: bool = True) -> str:
 
     def shown(table: ReportTable) -> Iterator[str]:
         columns = "l" * table.texts + "r" * (len(table.headings) - table.texts)
-        yield f"% {table.title}\n\\begin{{tabular}}{{{columns}}}\n\\toprule"
+        yield f"% {one_line(table.title)}\n\\begin{{tabular}}{{{columns}}}\n\\toprule"
         yield " & ".join(map(_escaped, table.headings)) + r" \\ \midrule"
         yield from (" & ".join(map(cell, row)) + r" \\" for row in table.rows)
         yield "\\bottomrule\n\\end{tabular}\n"
@@ -91,9 +92,14 @@ def _records(one: ModelSummary, columns: Sequence[Column], *, languages: bool) -
 def comma_separated(summaries: Sequence[ModelSummary], *, languages: bool = True) -> str:
     """`records` as CSV with a header."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, RECORD, lineterminator="\n")
+    rows = list(records(summaries, languages=languages))
+    # a carriage return ends a line for readers, and is no reason for quotes to this writer
+    returns = any("\r" in value for row in rows for value in row.values() if isinstance(value, str))
+    writer = csv.DictWriter(
+        stream, RECORD, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    )
     writer.writeheader()
-    writer.writerows(records(summaries, languages=languages))
+    writer.writerows(rows)
     return stream.getvalue()
 
 
@@ -136,8 +142,8 @@ def _bar(cells: Iterable[str]) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", text.replace("\n", " "))
+    return re.sub(r"([\\`*_\[\]|<>&~$])", r"\\\1", one_line(text))
 
 
 def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    return "".join(_LATEX.get(sign, sign) for sign in one_line(text))

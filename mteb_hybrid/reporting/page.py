@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mteb_hybrid import __version__
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.language_names import english_name, own_name
+from mteb_hybrid.printable import one_line
 from mteb_hybrid.reporting import colours
 from mteb_hybrid.reporting.bars import BarTable, bar_tables
 from mteb_hybrid.reporting.columns import MEANINGS, main_score, score_name
@@ -168,6 +169,7 @@ def html(
         loader=jinja2.PackageLoader("mteb_hybrid.reporting"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -185,6 +187,11 @@ def html(
         version=__version__,
         records=list(records(summaries, languages=languages)),
     )
+
+
+def _finalized(value: object) -> object:
+    """What the templates write: texts without orders to whoever shows them; what is HTML already stays."""
+    return one_line(value) if type(value) is str else value
 
 
 def _section(

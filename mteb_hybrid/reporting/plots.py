@@ -13,6 +13,7 @@ import numpy as np
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import ResultsError
+from mteb_hybrid.printable import one_line
 from mteb_hybrid.reporting import colours
 from mteb_hybrid.reporting.columns import main_score, score_name
 from mteb_hybrid.reporting.plot_fonts import language_labels
@@ -166,7 +167,7 @@ def language_bars(
             rows + (number + 0.5) * height - 0.4,
             [values.get(language, np.nan) for language in languages],
             height,
-            label=model,
+            label=one_line(model),
             color=colours.MODELS[colour],
             hatch=_HATCHES[(colour + turn) % len(_HATCHES)],
             edgecolor="white",
@@ -203,7 +204,7 @@ def distribution(distances: Mapping[str, Mapping[str, Any]], place: Mapping[str,
             each[order],
             np.cumsum(weight[order]),
             where="post",
-            label=model,
+            label=one_line(model),
             color=colours.MODELS[colour],
             linestyle=_LINES[(colour + turn) % len(_LINES)],
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.languages import FURTHER_SCRIPTS, LANGUAGE_SCRIPTS
+from mteb_hybrid.parsing import check_unicode, parse_json, shown
 from mteb_hybrid.task_names import parse_task
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("test", "dev")
 """Of several splits the first of these is reported, and otherwise the first by name."""
+_LARGEST = 1e15  # beyond every rank and number of passages; sums and differences of what is below can be computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,16 @@ def _subsets(path: Path) -> Iterator[SubsetScores]:
     """The subsets of one file, all of one split."""
     collection, setting = parse_task(path.stem) or ("", "")
     model, revision, languages = _identity(path)
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse_json(path.read_text(encoding="utf-8"))
     by_split, data = content["scores"], str(content.get("dataset_revision"))
     split = next((split for split in (*SPLITS, *sorted(by_split)) if by_split.get(split)), None)
     for row in by_split[split] if split is not None else ():
         subset, numbers = row["hf_subset"], {name: value for name, value in row.items() if _is_number(value)}
         if not isinstance(subset, str):
-            raise TypeError(f"hf_subset is {subset!r}, no text")
+            raise TypeError(f"hf_subset is {shown(subset)}, no text")
         if "map" in numbers:  # other tasks of MTEB end in these words too, and have no full ranking
+            if large := [name for name, value in numbers.items() if abs(value) > _LARGEST]:
+                raise ValueError(f"{large[0]} of {shown(subset)} is {shown(numbers[large[0]])}, which no score can be")
             scores = {name: float(value) for name, value in numbers.items()}
             yield SubsetScores(model, revision, languages, collection, setting, subset, data, scores, str(split))
 
@@ -102,10 +105,11 @@ def _identity(path: Path) -> tuple[str, str, tuple[str, ...]]:
     if folder.parent.name == "experiments":
         folder, variant = folder.parent.parent, f" ({folder.name})"
     try:
-        meta: dict[str, Any] = json.loads((path.parent / "model_meta.json").read_text(encoding="utf-8"))
+        meta: dict[str, Any] = parse_json((path.parent / "model_meta.json").read_text(encoding="utf-8"))
         name, revision, codes = str(meta["name"]), str(meta["revision"]), meta.get("languages")
-    except (OSError, ValueError, KeyError, TypeError):
-        return folder.parent.name.replace("__", "/") + variant, folder.name, ()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        name, revision, codes = folder.parent.name.replace("__", "/"), folder.name, None
+    check_unicode(f"{name} {revision} {variant}")  # of folders as well, whose names are bytes
     known = {code: language for language, code in (FURTHER_SCRIPTS | LANGUAGE_SCRIPTS).items()}
     listed = codes if isinstance(codes, list) and name.startswith("local/") else []
     languages = {known[code] for code in listed if isinstance(code, str) and code in known}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from mteb_hybrid.printable import one_line
+
 if TYPE_CHECKING:
     from mteb_hybrid.significance.comparison import Adjustment, Comparison, SettingComparison
 
@@ -19,7 +21,7 @@ def comparison_table(comparison: Comparison, adjustment: Adjustment = "max-t") -
     """Mean and settings as rows; the difference in bold where it holds at the family-wise level."""
     one = comparison
     table = Table(
-        title=escape(f"{one.collection} {one.setting}, {one.metric}: {one.first} - {one.second}"),
+        title=escape(one_line(f"{one.collection} {one.setting}, {one.metric}: {one.first} - {one.second}")),
         title_justify="left",
     )
     table.add_column("setting", no_wrap=True)
@@ -29,7 +31,7 @@ def comparison_table(comparison: Comparison, adjustment: Adjustment = "max-t") -
         difference = f"{row.difference:+.4f}"
         holds = one.p_over_pairs if row is one.mean else row.adjusted(adjustment)
         table.add_row(
-            row.name, f"{row.questions:,}", f"{row.first:.4f}", f"{row.second:.4f}",
+            escape(one_line(row.name)), f"{row.questions:,}", f"{row.first:.4f}", f"{row.second:.4f}",
             f"[bold]{difference}[/]" if holds <= LEVEL else difference,
             f"{row.low:+.4f} to {row.high:+.4f}", *(f"{p:.3g}" for p in (row.p, row.max_t, row.holm)),
             end_section=row is one.mean,
@@ -51,7 +53,7 @@ def verdict(comparison: Comparison, adjustment: Adjustment = "max-t") -> str:
     parts.append(f"the probability of even one false decision among them is at most {LEVEL:.0%}).")
     if one.left_out:
         parts.append(f"Left out, because only one model has them: {', '.join(one.left_out)}.")
-    return " ".join(parts)
+    return one_line(" ".join(parts))
 
 
 def _of_mean(one: Comparison) -> str:

@@ -54,7 +54,8 @@ class Progress:
 
     def load_anchors(self) -> dict[str, NDArray[np.float32]] | None:
         """Embeddings of the questions and of their relevant passages with which counting began; None if it did not."""
-        found: dict[str, NDArray[np.float32]] | None = self._load("anchors.npz", ("queries", "relevant"))
+        matrix = (np.dtype(np.float32), 2)
+        found: dict[str, NDArray[np.float32]] | None = self._load("anchors.npz", queries=matrix, relevant=matrix)
         return found
 
     def save_anchors(self, queries: NDArray[np.float32], relevant: NDArray[np.float32]) -> None:
@@ -63,7 +64,10 @@ class Progress:
 
     def load(self, corpus: str) -> Tally | None:
         """What is counted of a corpus; None if it was not begun, or its file is damaged."""
-        found = self._load(f"{corpus}.npz", ("rows", "above", "top_order", "top_scores"))
+        integer, number = np.dtype(np.int64), np.dtype(np.float64)
+        found = self._load(
+            f"{corpus}.npz", rows=(integer, 2), above=(integer, 2), top_order=(integer, 2), top_scores=(number, 2)
+        )
         if found is None:
             return None
         return Tally(found["rows"], Ranking(found["above"], found["top_order"], found["top_scores"]))
@@ -84,14 +88,16 @@ class Progress:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _load(self, name: str, fields: tuple[str, ...]) -> Any:
+    def _load(self, name: str, **fields: tuple[np.dtype[Any], int]) -> Any:
+        """Arrays of a file, each of the type and the number of dimensions that it must have; None if it is not so."""
         if self.folder is None or not (self.folder / name).is_file():
             return None
         try:
-            with np.load(self.folder / name, allow_pickle=False) as content:
+            # opened here: numpy leaves it open where it is no archive
+            with (self.folder / name).open("rb") as file, np.load(file, allow_pickle=False) as content:
                 if int(content["format"]) != FORMAT:
                     return None
-                return {field: content[field] for field in fields}
+                return {field: _array(content[field], *kind) for field, kind in fields.items()}
         except Exception as error:  # noqa: BLE001 - numpy and zipfile raise many kinds for a damaged file
             logger.warning("%s cannot be read (%s): counting anew", self.folder / name, error)
             return None
@@ -101,3 +107,11 @@ class Progress:
             return
         with atomic_path(self.folder / name) as path, path.open("wb") as file:
             np.savez(file, format=np.int64(FORMAT), **arrays)
+
+
+def _array(found: Any, dtype: np.dtype[Any], ndim: int) -> NDArray[Any]:
+    """What was read, if it is an array of this type and number of dimensions."""
+    array: NDArray[Any] = np.asarray(found)
+    if array.dtype != dtype or array.ndim != ndim:
+        raise ValueError(f"it holds {array.dtype} of {array.ndim} dimensions, not {dtype} of {ndim}")
+    return array

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import TranslationError
+from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.translation.manifest import (
     MANIFEST,
     SUBSET,
@@ -67,7 +68,7 @@ class TranslationFolder:
         """
         manifest = path / MANIFEST
         try:
-            content = json.loads(manifest.read_bytes())
+            content = parse_json(manifest.read_bytes())
         except FileNotFoundError:
             raise TranslationError(
                 f"{path} is not a translation folder: it has no {MANIFEST}. Make one with `mteb-hybrid translate "
@@ -238,7 +239,7 @@ def _verified_rows(path: Path, entry: FileEntry) -> dict[str, tuple[str, str]]:
     rows: dict[str, tuple[str, str]] = {}
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             topic, text, source = (text_of(row, name) for name in ("_id", "text", "source"))
         except (KeyError, TypeError, ValueError) as error:
             said = f"{error} is missing" if isinstance(error, KeyError) else str(error)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from mteb_hybrid.errors import TranslationError
+from mteb_hybrid.file_names import is_folder, user_path
 from mteb_hybrid.translation.folder import TRANSLATIONS_VARIABLE
 from mteb_hybrid.translation.manifest import MANIFEST
 
@@ -26,8 +27,8 @@ def resolve(location: str) -> Path:
             and what to do.
     """
     if not location.startswith(SCHEME):
-        folder = Path(location).expanduser()
-        if not folder.is_dir():
+        folder = user_path(location)
+        if not is_folder(folder):
             raise TranslationError(
                 f"{location} is no folder. Translations ({TRANSLATIONS_VARIABLE}) are a folder or {_FORM}"
             )

@@ -8,11 +8,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.parsing import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MANIFEST = "translations.json"
 FORMAT = 1
+_LARGEST_FIGURE = 1e6  # shares are at most 1, chrF 100
 SUBSET = re.compile(r"([a-z]{2})-(?!\1)[a-z]{2}")
 
 
@@ -77,7 +80,7 @@ def parse_manifest(content: Any) -> tuple[Provenance, dict[str, FileEntry], dict
     if not isinstance(content, dict):
         raise TypeError("it is no JSON object")
     if content["format"] != FORMAT:
-        raise ValueError(f"its format is {content['format']!r}, this version of mteb-hybrid reads {FORMAT}")
+        raise ValueError(f"its format is {shown(content['format'])}, this version of mteb-hybrid reads {FORMAT}")
     sampled = content["sampled"]
     names = ("model", "revision", "dataset_revision", "split", "collection")
     provenance = Provenance(
@@ -89,12 +92,12 @@ def parse_manifest(content: Any) -> tuple[Provenance, dict[str, FileEntry], dict
     for name, entry in _object(content, "files").items():
         subset = name.removesuffix(".jsonl")
         if subset == name or not SUBSET.fullmatch(subset):
-            raise ValueError(f"{name!r} is no file of a subset, such as en-sw.jsonl")
+            raise ValueError(f"{shown(name)} is no file of a subset, such as en-sw.jsonl")
         digest = text_of(entry, "sha256")
         if not re.fullmatch("[0-9a-f]{64}", digest):
-            raise ValueError(f"{digest!r} is no SHA-256")
+            raise ValueError(f"{shown(digest)} is no SHA-256")
         files[subset] = FileEntry(digest, _count(entry, "queries"))
-    quality = {subset: _object(content["quality"], subset) for subset in _object(content, "quality")}
+    quality = {subset: _figures(content["quality"], subset) for subset in _object(content, "quality")}
     return provenance, files, quality
 
 
@@ -114,19 +117,32 @@ def text_of(row: Any, name: str) -> str:
     """The text of a JSON object's key; raises KeyError or TypeError where there is none."""
     value = row[name]
     if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r}, not a text")
+        raise TypeError(f"{name} is {shown(value)}, not a text")
     return value
 
 
 def _count(row: Any, name: str, least: int = 1) -> int:
     value = row[name]
     if type(value) is not int or value < least:
-        raise ValueError(f"{name} is {value!r}, not a number of {least} or more")
+        raise ValueError(f"{name} is {shown(value)}, not a number of {least} or more")
     return value
+
+
+def _figures(row: Any, name: str) -> dict[str, float | None]:
+    """The figures of a subset: each a finite number, or null where it is not known."""
+    if not SUBSET.fullmatch(name):
+        raise ValueError(f"quality has {shown(name)}, which is no subset, such as en-sw")
+    figures = _object(row, name)
+    for figure, value in figures.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise TypeError(f"quality.{name}.{figure} is {shown(value)}, not a number or null")
+        if value is not None and not abs(value) <= _LARGEST_FIGURE:
+            raise ValueError(f"quality.{name}.{figure} is {shown(value)}, which no figure can be")
+    return figures
 
 
 def _object(row: Any, name: str) -> dict[str, Any]:
     value = row[name]
     if not isinstance(value, dict):
-        raise TypeError(f"{name} is {value!r}, not an object")
+        raise TypeError(f"{name} is {shown(value)}, not an object")
     return value

@@ -21,10 +21,11 @@ from rich.text import Text
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import TranslationError
+from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.translation import quality as figures
 from mteb_hybrid.translation.codes import MIRACL_LANGUAGES
 from mteb_hybrid.translation.folder import TranslationFolder, compatible_folder, write_translations
-from mteb_hybrid.translation.manifest import Provenance, Sample, sample_topics
+from mteb_hybrid.translation.manifest import Provenance, Sample, sample_topics, text_of
 from mteb_hybrid.translation.topics import LOCAL, load_topics, read_topics
 
 if TYPE_CHECKING:
@@ -228,8 +229,8 @@ class _Parts:
 def _stored(path: Path, part: list[tuple[str, str]]) -> list[str] | None:
     """Translations of a stored part; None if there is none, or it is not of these ids and texts."""
     try:
-        rows = [json.loads(line) for line in path.read_bytes().removesuffix(b"\n").split(b"\n")]
-        return [row["text"] for row in rows] if [(row["_id"], row["source"]) for row in rows] == part else None
+        rows = [parse_json(line) for line in path.read_bytes().removesuffix(b"\n").split(b"\n")]
+        return [text_of(row, "text") for row in rows] if [(row["_id"], row["source"]) for row in rows] == part else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

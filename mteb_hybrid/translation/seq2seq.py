@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import TranslationError
+from mteb_hybrid.file_names import is_folder, user_path
 from mteb_hybrid.models.directory import directory_revision
 from mteb_hybrid.translation.codes import Direction, LanguageCodes
 
@@ -60,8 +61,8 @@ class Seq2SeqTranslator:
         for setting, value in (("batch size", batch_size), ("max new tokens", max_new_tokens), ("beams", num_beams)):
             if value < 1:
                 raise TranslationError(f"{setting}: {value} is less than 1")
-        path = Path(model_name).expanduser()
-        if path.is_dir():
+        path = user_path(model_name)
+        if is_folder(path):
             path = path.resolve()
             place, commit = str(path), None
             self.name, self.revision = f"local/{path.name}", directory_revision(path)

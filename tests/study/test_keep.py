@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import shutil
@@ -127,3 +128,21 @@ def test_scores_follow_from_ranks(study, tmp_path):
                 ranks = RankTable.read(table).rows["rank"].to_pylist()
                 scores = [sum((place + 1) / rank for place, rank in enumerate(sorted(one))) / len(one) for one in ranks]
                 assert sum(scores) / len(scores) == pytest.approx(row["map"], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
+def test_archives_stay_in_their_folder(arm, tmp_path, name):
+    """An archive with a path that leads out of its folder is refused, and nothing of it is left anywhere."""
+    target = str(tmp_path / "outside") if name.startswith("/") else name
+    archive = keep.pack(arm, tmp_path / "kept")
+    with tarfile.open(archive) as opened:
+        members = {entry.name: opened.extractfile(entry).read() for entry in opened}
+    with tarfile.open(archive, "w:xz") as changed:
+        for member, content in {**members, target: b"{}"}.items():
+            entry = tarfile.TarInfo(member)
+            entry.size = len(content)
+            changed.addfile(entry, io.BytesIO(content))
+    with pytest.raises(ValueError, match="leads out of the folder"):
+        keep.unpack(archive, tmp_path / "back" / "an-arm")
+    assert not list(tmp_path.rglob("outside"))
+    assert not (tmp_path / "back" / "an-arm").exists()

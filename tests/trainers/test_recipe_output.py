@@ -9,6 +9,7 @@ import pytest
 from tiny_recipes import tiny_recipe
 
 from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.trainers.recipes import TrainingSummary
 from mteb_hybrid.trainers.recipes.output import OutputDirectory
 
 RECIPE = tiny_recipe("tiny")
@@ -101,6 +102,24 @@ class TestBegin:
         with pytest.raises(RecipeError, match="processes: 1, now 2"):
             place.begin(RECIPE, DATA, 2)
         assert (place.training / "checkpoint-2").is_dir()
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "5", '{"a": "\\ud800"}', "[" * 5000])
+    def test_damaged_notes(self, place: OutputDirectory, content: str) -> None:
+        """Notes that are cut off, or none, are named, with what to do."""
+        place.begin(RECIPE, DATA, 1)
+        checkpoint(place, 2)
+        (place.training / "data.json").write_text(content)
+        with pytest.raises(RecipeError, match=r"data\.json .*delete .*model and train again"):
+            place.begin(RECIPE, DATA, 1)
+        (place.training / "summary.json").write_text(content)
+        with pytest.raises(RecipeError, match=r"summary\.json .*delete .*model and train again"):
+            place.check(RECIPE, resume=True)
+
+    @pytest.mark.parametrize("content", [{}, {"steps": 4}, {"output": 5, "items": [], "held_out": 0}])
+    def test_no_summary(self, place: OutputDirectory, content: dict) -> None:
+        """A summary that lacks something, or has something else, is said with its place."""
+        with pytest.raises(RecipeError, match="model holds no summary of a training: "):
+            TrainingSummary.of(content, place.path)
 
     def test_done(self, place: OutputDirectory) -> None:
         """What was noted down at the end comes back."""

@@ -280,6 +280,16 @@ class TestManifest:
             (lambda manifest: manifest["files"]["en-sw.jsonl"].update(sha256="abc"), "'abc' is no SHA-256"),
             (lambda manifest: manifest["files"]["en-sw.jsonl"].update(queries=True), "queries is True, not a number"),
             (lambda manifest: manifest.update(quality={"en-sw": 1}), "en-sw is 1, not an object"),
+            (lambda manifest: manifest.update(quality={"[/x]": {}}), r"quality has '\[/x\]', which is no subset"),
+            (
+                lambda manifest: manifest.update(quality={"en-sw": {"empty": "0"}}),
+                "quality.en-sw.empty is '0', not a nu",
+            ),
+            (
+                lambda manifest: manifest.update(quality={"en-sw": {"empty": True}}),
+                "empty is True, not a number or null",
+            ),
+            (lambda manifest: manifest.update(quality={"en-sw": {"empty": 1e7}}), "which no figure can be"),
         ],
     )
     def test_malformed(self, folder: Path, change: Callable[[Any], Any], message: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.streaming.kept import KeptEmbeddings
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class MiningFolder:
                 temporary.write_text(json.dumps(key, indent=2, ensure_ascii=False), encoding="utf-8")
             return
         try:
-            there = dict(json.loads(path.read_text(encoding="utf-8")))
+            there = dict(parse_json(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise TrainingDataError(f"{path} cannot be read ({error}); mine to another folder, or delete it") from error
         names = [name for name in dict.fromkeys((*key, *there)) if key.get(name) != there.get(name)]
@@ -82,9 +83,10 @@ class MiningFolder:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as content:
+            # opened here: numpy leaves it open where it is no archive
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 owner = str(content["owner"])
-                found: Ints = content["found"].astype(np.int64)
+                found: Ints = _lists(content["found"])
         except Exception as error:  # noqa: BLE001 - numpy and zipfile raise many kinds for a damaged file
             logger.warning("%s cannot be read (%s): mining it anew", path, error)
             return None
@@ -121,3 +123,11 @@ class MiningFolder:
     def _owner(self, texts: str) -> str:
         """A digest of model, settings and texts: a file of another folder's is not taken for ours."""
         return hashlib.sha256(f"{json.dumps(self.key, sort_keys=True)} {texts}".encode()).hexdigest()
+
+
+def _lists(found: Any) -> Ints:
+    """Candidates by anchor, int64."""
+    array = np.asarray(found)
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"it holds {array.dtype} of {array.ndim} dimensions, no lists of candidates")
+    return array.astype(np.int64)

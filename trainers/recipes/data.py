@@ -16,6 +16,7 @@ from datasets import Dataset, load_from_disk
 
 from mteb_hybrid import collections
 from mteb_hybrid.errors import MtebHybridError, RecipeError
+from mteb_hybrid.file_names import is_folder, is_there, user_path
 from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.trainers.data.parallel_dataset import ParallelDataset
 from mteb_hybrid.trainers.recipes.paths import is_path, table_paths
@@ -79,12 +80,12 @@ def check_paths(recipe: Recipe) -> None:
         RecipeError: One is not, or it is of a kind that cannot be read; the message names the key.
     """
     name = recipe.model.name
-    if is_path(name) and not Path(name).expanduser().is_dir():
+    if is_path(name) and not is_folder(user_path(name)):
         raise RecipeError(f"model.name: there is no directory {name}")
     for number, table in enumerate(recipe.data):
         for key, written in table_paths(table):
-            path = Path(written).expanduser()
-            if not path.exists():
+            path = user_path(written)
+            if not is_there(path):
                 raise RecipeError(f"data.{number}.{key}: there is no file or folder {written}")
             if isinstance(table, TableData | PairsData) and path.is_file() and path.suffix not in _FILES:
                 raise RecipeError(
@@ -159,12 +160,12 @@ def _build(table: Data, number: int, parallel: bool) -> ParallelDataset:
             datasets: Any = {pair: _read(path, f"data.{number}.pairs.{pair}") for pair, path in table.pairs.items()}
             return ParallelDataset.from_dict(datasets, name=table.name, **options)
         case BeirData():
-            folders: Any = table.path and Path(table.path).expanduser()
+            folders: Any = table.path and user_path(table.path)
             if table.folders is not None:
-                folders = {language: Path(folder).expanduser() for language, folder in table.folders.items()}
+                folders = {language: user_path(folder) for language, folder in table.folders.items()}
             return ParallelDataset.from_beir(folders, table.split, table.languages, name=table.name, **options)
         case MmarcoData():
-            given: dict[str, Any] = {"source": table.path and Path(table.path).expanduser(), "revision": table.revision}
+            given: dict[str, Any] = {"source": table.path and user_path(table.path), "revision": table.revision}
             return ParallelDataset.from_mmarco(
                 languages=table.languages,
                 negatives=table.negatives,
@@ -177,7 +178,7 @@ def _build(table: Data, number: int, parallel: bool) -> ParallelDataset:
 
 def _read(written: str, key: str) -> Dataset:
     """A table from a folder of ``save_to_disk`` or from a file."""
-    path = Path(written).expanduser()
+    path = user_path(written)
     try:
         dataset = load_from_disk(str(path)) if path.is_dir() else _FILES[path.suffix](str(path))
     except Exception as error:  # whatever datasets makes of a file that is no such table

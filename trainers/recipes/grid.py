@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import TypeAdapter
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import MtebHybridError, RecipeError
+from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.trainers.recipes.data import build_views
 from mteb_hybrid.trainers.recipes.output import OutputDirectory
 from mteb_hybrid.trainers.recipes.run import TrainingSummary, is_first_process, several_processes, train
@@ -124,10 +126,10 @@ def _others(output: Path, names: Sequence[str]) -> list[SweepPoint]:
     path = output / "sweep.json"
     if not path.is_file():
         return []
-    found = []
-    for point in json.loads(path.read_text(encoding="utf-8")):
-        summary = point.pop("summary")
-        found.append(SweepPoint(**point, summary=None if summary is None else TrainingSummary(**summary)))
+    try:
+        found = TypeAdapter(list[SweepPoint]).validate_python(parse_json(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:  # pydantic's are such too
+        raise RecipeError(f"{path} is not what a sweep left ({error}); delete it, or name another folder") from error
     return [point for point in found if point.name not in names]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
+from mteb_hybrid.parsing import shown
 from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.trainers.recipes.schema import BeirData, CollectionData, MmarcoData, PairsData, RecipeTables, TableData
 
@@ -63,11 +64,11 @@ def _line(path: str, one: ErrorDetails) -> str:
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         limit = context[bound]
-        return f"{path}: must be {words} {limit if isinstance(limit, int) else f'{limit:g}'}, got {value!r}"
+        return f"{path}: must be {words} {limit if isinstance(limit, int) else f'{limit:g}'}, got {shown(value)}"
     if kind == "literal_error":
-        return f"{path}: must be {context['expected']}, got {value!r}{_similar(value, context['expected'])}"
+        return f"{path}: must be {context['expected']}, got {shown(value)}{_similar(value, context['expected'])}"
     if kind == "union_tag_invalid":
-        return f"{path}.kind: must be one of {', '.join(map(repr, _DATA))}, got {context['tag']!r}"
+        return f"{path}.kind: must be one of {', '.join(map(repr, _DATA))}, got {shown(context['tag'])}"
     if kind == "union_tag_not_found":
         return f"{path}.kind: is missing; one of {', '.join(map(repr, _DATA))}"
     if kind in ("too_short", "string_too_short"):
@@ -78,7 +79,7 @@ def _line(path: str, one: ErrorDetails) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "a table" if isinstance(value, dict) else repr(value)
+    return "a table" if isinstance(value, dict) else shown(value)
 
 
 def _similar(value: Any, expected: str) -> str:

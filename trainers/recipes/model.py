@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mteb_hybrid.errors import RecipeError
-from mteb_hybrid.models.directory import directory_revision
+from mteb_hybrid.file_names import is_folder, user_path
+from mteb_hybrid.models.directory import check_modules, directory_revision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def base_revision(recipe: Recipe) -> str:
     """What tells the base model from another of its name: a hash of a directory's files, or the hub's revision."""
-    directory = Path(recipe.model.name).expanduser()
-    return directory_revision(directory) if directory.is_dir() else recipe.model.revision or "main"
+    directory = user_path(recipe.model.name)
+    return directory_revision(directory) if is_folder(directory) else recipe.model.revision or "main"
 
 
 def load_model(recipe: Recipe, languages: Sequence[str]) -> SentenceTransformer:
@@ -38,22 +38,25 @@ def load_model(recipe: Recipe, languages: Sequence[str]) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer, SentenceTransformerModelCardData
 
     name = recipe.model.name
-    directory = Path(name).expanduser()
+    directory = user_path(name)
     _check_length(recipe)
     card = SentenceTransformerModelCardData(
         language=list(recipe.sampler.languages or languages),
         local_files_only=True,  # the card asks the hub for nothing
     )
     try:
+        if is_folder(directory):
+            check_modules(directory)
         model = SentenceTransformer(
-            str(directory.resolve()) if directory.is_dir() else name,
+            str(directory.resolve()) if is_folder(directory) else name,
             revision=recipe.model.revision,
             model_card_data=card,
+            trust_remote_code=False,
         )
     except Exception as error:  # whatever the many formats of models make of a missing or damaged file
         raise RecipeError(f"model.name: {name} cannot be loaded: {error}") from error
     model.float()  # in half precision small steps would round away
-    if not directory.is_dir():
+    if not is_folder(directory):
         card.base_model = name
     model.prompts = {"query": recipe.model.query_prompt, "document": recipe.model.passage_prompt}
     model.default_prompt_name = None
@@ -69,9 +72,11 @@ def _check_length(recipe: Recipe) -> None:
     name, length = recipe.model.name, recipe.model.max_seq_length
     if length is None:
         return
-    directory = Path(name).expanduser()
+    directory = user_path(name)
     try:
-        config = AutoConfig.from_pretrained(str(directory) if directory.is_dir() else name)
+        config = AutoConfig.from_pretrained(
+            str(directory) if is_folder(directory) else name, revision=recipe.model.revision, trust_remote_code=False
+        )
     except Exception:  # noqa: BLE001 - it has another layout, or is no model, which loading it will say better
         return
     positions = getattr(config, "max_position_embeddings", None)

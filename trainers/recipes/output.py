@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.file_names import user_path
+from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.trainers.recipes.reading import Recipe, differences
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class OutputDirectory:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path = user_path(path)
         self.training = self.path / "training"
         self._recipe = self.training / "recipe.toml"
         self._data = self.training / "data.json"
@@ -52,7 +54,7 @@ class OutputDirectory:
 
         Raises:
             RecipeError: Something is there already and ``resume`` is False; or it is True, and what is there was
-                trained by another recipe.
+                trained by another recipe, or is damaged.
         """
         if file := next(
             (path for path in (self.path, *self.path.parents) if path.exists() and not path.is_dir()), None
@@ -68,7 +70,7 @@ class OutputDirectory:
                 f"{self.path} was begun with another recipe; --resume goes on with the same one:\n  "
                 + "\n  ".join(changed)
             )
-        return json.loads(self._summary.read_text(encoding="utf-8")) if self._summary.is_file() else None
+        return self._read(self._summary) if self._summary.is_file() else None
 
     def begin(self, recipe: Recipe, data: dict[str, Any], processes: int) -> Path | None:
         """Note down what is trained here, or find out where to go on; after `check`.
@@ -82,7 +84,8 @@ class OutputDirectory:
             The last complete checkpoint, None if there is none. Incomplete ones are removed.
 
         Raises:
-            RecipeError: The training was begun on other data, or with another number of processes.
+            RecipeError: The training was begun on other data, or with another number of processes; or the note of what
+                it was begun on is damaged.
         """
         data = {**data, "processes": processes}
         if self._is_fresh():
@@ -93,7 +96,7 @@ class OutputDirectory:
             except OSError as error:
                 raise RecipeError(f"output.directory: {self.path} cannot be written: {error}") from error
             return None
-        before = json.loads(self._data.read_text(encoding="utf-8"))
+        before = self._read(self._data)
         if changed := [f"{key}: {before.get(key)}, now {data[key]}" for key in data if before.get(key) != data[key]]:
             raise RecipeError(
                 f"{self.path} was begun with another model, other data or processes:\n  " + "\n  ".join(changed)
@@ -121,6 +124,16 @@ class OutputDirectory:
         with atomic_path(self._summary) as temporary:
             temporary.write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
+    def _read(self, path: Path) -> dict[str, Any]:
+        """What a training noted down in a file."""
+        try:
+            content = parse_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RecipeError(f"{path} cannot be read ({error}); delete {self.path} and train again") from error
+        if not isinstance(content, dict):
+            raise RecipeError(f"{path} is not what a training left; delete {self.path} and train again")
+        return content
+
     def _is_fresh(self) -> bool:
         """Whether nothing is lost if a training begins here: there is nothing, or one that got to no checkpoint."""
         if not self.path.exists():
@@ -144,7 +157,7 @@ def _is_complete(checkpoint: Path, processes: int) -> bool:
     if not all((checkpoint / name).is_file() for name in ("optimizer.pt", "scheduler.pt", "modules.json", *rng)):
         return False
     try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        state = parse_json((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return True
+    return isinstance(state, dict)

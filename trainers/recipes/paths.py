@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.file_names import is_folder, user_path
 from mteb_hybrid.trainers.recipes.schema import BeirData, MmarcoData, PairsData, TableData
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def table_paths(table: Data) -> Iterator[tuple[str, str]]:
 
 def is_path(name: str) -> bool:
     """Whether a model's name is the path of a directory, and not a name on the hub."""
-    path = Path(name).expanduser()
-    return path.is_dir() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
+    path = user_path(name)
+    return is_folder(path) or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1
 
 
 def with_absolute_paths(recipe: Recipe) -> Recipe:
@@ -47,7 +47,7 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(user_path(path).absolute())
 
 
 def _put(content: dict[str, Any], key: str, value: str) -> None:

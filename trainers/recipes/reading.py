@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import tomllib
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
 from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.file_names import is_there, user_path
+from mteb_hybrid.parsing import parse_toml
 from mteb_hybrid.suggest import suggestion
 from mteb_hybrid.trainers.recipes.messages import describe
 from mteb_hybrid.trainers.recipes.schema import RecipeTables
@@ -19,6 +19,7 @@ from mteb_hybrid.trainers.recipes.toml import to_toml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from importlib.resources.abc import Traversable
+    from pathlib import Path
 
 _SUFFIX = ".toml"
 
@@ -47,9 +48,9 @@ class Recipe(RecipeTables):
         Raises:
             RecipeError: The file is missing or no TOML, or the recipe is wrong; the message names file and key.
         """
-        path = Path(recipe).expanduser()
+        path = user_path(recipe)
         file: Path | Traversable = path
-        if not path.is_file():
+        if not (is_there(path) and path.is_file()):
             shipped = {one.name.removesuffix(_SUFFIX): one for one in _shipped()}
             name = str(recipe).removesuffix(_SUFFIX)
             if name not in shipped:
@@ -59,8 +60,8 @@ class Recipe(RecipeTables):
                 )
             file = shipped[name]
         try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            content = parse_toml(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             raise RecipeError(f"{file} cannot be read: {error}") from error
         return cls.parse(content, changes, source=path.name if file is path else f"{file.name} (shipped)")
 
@@ -140,7 +141,7 @@ def _apply(tables: dict[str, Any], change: str, source: str) -> None:
     for part in inner:
         if isinstance(place, dict):
             place = place.setdefault(part, {})
-        elif isinstance(place, list) and part.isdecimal() and int(part) < len(place):
+        elif isinstance(place, list) and _is_place(part, place):
             place = place[int(part)]
         else:
             raise RecipeError(f"{source}: {change}: there is no {path!r}")
@@ -152,9 +153,14 @@ def _apply(tables: dict[str, Any], change: str, source: str) -> None:
         place.pop(last, None)
 
 
+def _is_place(part: str, place: list[Any]) -> bool:
+    """Whether a part of a path is a number in a list, written as such numbers are."""
+    return part.isdecimal() and len(part) <= len(str(len(place))) and int(part) < len(place)
+
+
 def _read_value(text: str) -> Any:
     try:
-        read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        read = parse_toml(f"value = {text}")
+    except ValueError:
         return text
     return read["value"] if list(read) == ["value"] else text

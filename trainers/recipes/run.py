@@ -12,11 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from mteb_hybrid.errors import MtebHybridError, RecipeError
 from mteb_hybrid.trainers.recipes.card import write_card
 from mteb_hybrid.trainers.recipes.data import build_views, check_paths
 from mteb_hybrid.trainers.recipes.ended import best_step, take_result, training_ended
 from mteb_hybrid.trainers.recipes.evaluation import build_evaluator
+from mteb_hybrid.trainers.recipes.messages import describe
 from mteb_hybrid.trainers.recipes.model import base_revision, load_model
 from mteb_hybrid.trainers.recipes.output import OutputDirectory
 from mteb_hybrid.trainers.recipes.trainer import build_trainer, plan_batches, trains_on_cpu
@@ -60,6 +63,22 @@ class TrainingSummary:
     metrics: dict[str, float] | None = None
     processes: int = 1
 
+    @classmethod
+    def of(cls, content: Any, place: Path) -> TrainingSummary:
+        """The summary that a training left.
+
+        Args:
+            content: What was read.
+            place: Where, for messages.
+
+        Raises:
+            RecipeError: It is none.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(content)
+        except ValidationError as error:
+            raise RecipeError(f"{place} holds no summary of a training: {describe(error)[0]}") from error
+
 
 def train(
     recipe: Recipe, output: str | Path | None = None, *, resume: bool = False, dry_run: bool = False
@@ -102,7 +121,7 @@ def train(
         done = _first(processes, partial(place.check, recipe, resume=resume))
         if done is not None:
             logger.warning("%s is done already: nothing is left to train", place.path)
-            return TrainingSummary(**done)
+            return TrainingSummary.of(done, place.path)
     views = build_views(recipe)
     batches = plan_batches(recipe, views.train)
     evaluator = build_evaluator(recipe, views)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mteb_hybrid.collections.remote import DATA_VARIABLE, data_folder
 from mteb_hybrid.errors import DownloadError, TrainingDataError
+from mteb_hybrid.file_names import is_folder, user_path
 from mteb_hybrid.trainers.data.builders.files import existing, parse_tsv, rows_of, tables, texts_by_id
 from mteb_hybrid.trainers.data.builders.triple_file import read_triples
 from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts
@@ -65,8 +66,8 @@ class _Files:
     @classmethod
     def of(cls, source: Path | str, revision: str) -> _Files:
         """A folder, ``MTEB_HYBRID_DATA/<name>`` if the variable is set, or the hub."""
-        folder = Path(source).expanduser()
-        if isinstance(source, Path) or folder.is_dir() or not _REPOSITORY.fullmatch(source):
+        folder = user_path(source)
+        if isinstance(source, Path) or is_folder(folder) or not _REPOSITORY.fullmatch(source):
             return cls(folder, "", "")
         data = data_folder()
         return cls(None if data is None else data / source.partition("/")[2], source, revision)
