@@ -18,6 +18,7 @@ from mteb_hybrid.trainers.recipes import Recipe
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+OURS = re.compile(r"(mteb-hybrid|accelerate launch .*|torchrun .*|ray job submit .*) ")
 BIN = Path(sys.executable).parent
 
 
@@ -58,9 +59,7 @@ def test_mteb_commands_are_accepted(command):
     take_mtebs(command)
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in commands() if re.match(r"(mteb-hybrid|accelerate launch .*|torchrun .*) ", c)]
-)
+@pytest.mark.parametrize("command", [c for c in commands() if OURS.match(c)])
 def test_our_commands_are_accepted(command):
     """Our own parser takes the command."""
     take_ours(command)
