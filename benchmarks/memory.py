@@ -12,7 +12,6 @@ sampled every 50 ms over both. Linux only.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -24,66 +23,26 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-LANGUAGE, QUESTIONS, DIMENSION = "sw", 100, 64
-README = """---
-configs:
-- config_name: {0}-corpus
-  data_files: [{{split: dev, path: corpus/*.parquet}}]
-- config_name: {0}-queries
-  data_files: [{{split: dev, path: queries.parquet}}]
-- config_name: {0}-qrels
-  data_files: [{{split: dev, path: qrels.parquet}}]
----
-Invented passages, for measuring memory.
-"""
+import numpy as np
+from standin import LANGUAGE, environment, hash_encoder, invented_texts, write_collection
+
+QUESTIONS, DIMENSION = 100, 64
 
 
 def write_corpus(folder: Path, passages: int) -> None:
-    """Passages of 40 invented words, about 260 characters; every question has one relevant passage."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    random = np.random.default_rng(0)
-    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    words = np.array(["".join(random.choice(letters, size)) for size in random.integers(2, 10, 50_000)])
-    (folder / "corpus").mkdir(parents=True)
-    step = 100_000
-    for start in range(0, passages, step):
-        rows = range(start, min(start + step, passages))
-        texts = [" ".join(row) for row in words[random.integers(0, len(words), (len(rows), 40))]]
-        ids, titles = [f"{row}#0" for row in rows], [f"title {row}" for row in rows]
-        pq.write_table(
-            pa.table({"_id": ids, "title": titles, "text": texts}), folder / "corpus" / f"{start:09d}.parquet"
-        )
-    relevant = random.choice(passages, QUESTIONS, replace=False)
-    asked = [f"question {number}" for number in range(QUESTIONS)]
-    ids = [str(number) for number in range(QUESTIONS)]
-    pq.write_table(pa.table({"_id": ids, "text": asked}), folder / "queries.parquet")
-    judged = {"query-id": ids, "corpus-id": [f"{row}#0" for row in relevant], "score": [1] * QUESTIONS}
-    pq.write_table(pa.table(judged), folder / "qrels.parquet")
-    (folder / "README.md").write_text(README.format(LANGUAGE))
+    """Passages of 40 invented words; every question has one relevant passage."""
+    relevant = np.random.default_rng(0).choice(passages, QUESTIONS, replace=False)
+    write_collection(
+        folder,
+        ((f"title {row}", text) for row, text in enumerate(invented_texts(passages))),
+        [f"question {number}" for number in range(QUESTIONS)],
+        relevant[:, None].tolist(),
+    )
 
 
 def measure() -> None:
     """Evaluate, and print the peaks as JSON."""
     import mteb
-    import numpy as np
-    from mteb.models import ModelMeta
-    from mteb.models.abs_encoder import AbsEncoder
-
-    tables = np.random.default_rng(1).normal(size=(8, 256, DIMENSION)).astype(np.float32)
-
-    class HashEncoder(AbsEncoder):
-        mteb_model_meta = ModelMeta.create_empty().model_copy(update={"name": "benchmark/hash", "revision": "1"})
-        model_prompts = None
-
-        def encode(self, inputs, **_options):
-            digests = [
-                hashlib.blake2b(text.encode(), digest_size=8).digest() for batch in inputs for text in batch["text"]
-            ]
-            numbers = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 8)
-            return sum(tables[place, numbers[:, place]] for place in range(8))
 
     anonymous, done = [0], threading.Event()
 
@@ -98,7 +57,7 @@ def measure() -> None:
     task.load_data()
     loaded, loading = time.perf_counter(), status("VmHWM")
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
-    result = mteb.evaluate(HashEncoder(), task, cache=None, co2_tracker=False, show_progress_bar=False)
+    result = mteb.evaluate(hash_encoder(DIMENSION), task, cache=None, co2_tracker=False, show_progress_bar=False)
     wall = time.perf_counter() - loaded
     done.set()
     watcher.join()
@@ -132,13 +91,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         for passages in arguments.passages:
             folder = Path(name) / str(passages)
-            write_corpus(folder / "MIRACLRetrieval", passages)
+            write_corpus(folder, passages)
             done = subprocess.run(
                 [sys.executable, __file__, "--measure"],
-                env={
-                    **os.environ, "MTEB_HYBRID_DATA": str(folder), "MTEB_HYBRID_CACHE": str(folder / "cache"),
-                    "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-                },
+                env={**os.environ, **environment(folder), "HF_HUB_OFFLINE": "1"},
                 stdout=subprocess.PIPE, text=True, check=True,
             )  # fmt: skip
             found = json.loads(done.stdout.splitlines()[-1])

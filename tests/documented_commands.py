@@ -27,11 +27,14 @@ def take_mtebs(command: str, own: Collection[str] = ()) -> None:
 
 
 def take_ours(command: str) -> None:
-    """Make sure that our own parser takes ``mteb-hybrid``, also if another program starts it."""
-    words = shlex.split(command.partition("mteb_hybrid.cli ")[2] or command.removeprefix("mteb-hybrid "))
+    """Make sure that our own parser takes ``mteb-hybrid``, also if another program starts it.
+
+    What ``mteb-hybrid run`` passes on has to be taken by MTEB's.
+    """
+    words = shlex.split(command.partition("mteb_hybrid.cli ")[2] or command.partition("mteb-hybrid ")[2])
     group = typer.main.get_command(app)
     context = group.make_context("mteb-hybrid", list(words))
     name, found, rest = group.resolve_command(context, words)
-    own = found.make_context(name, rest, parent=context)
-    if name == "run":  # the rest is for `mteb run`
-        take_mtebs(shlex.join(["mteb", "run", *own.args]))
+    taken = found.make_context(name, rest, parent=context)
+    if name == "run":
+        take_mtebs(shlex.join(["mteb", "run", *taken.args]))

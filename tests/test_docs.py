@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))  # what runs there is run by test_tutorials.py
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+OURS = re.compile(r"(mteb-hybrid|accelerate launch .*|torchrun .*|ray job submit .*) ")
 BIN = Path(sys.executable).parent
 
 
@@ -59,9 +60,7 @@ def test_mteb_commands_are_accepted(command):
     take_mtebs(command)
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in commands() if re.match(r"(mteb-hybrid|accelerate launch .*|torchrun .*) ", c)]
-)
+@pytest.mark.parametrize("command", [c for c in commands() if OURS.match(c)])
 def test_our_commands_are_accepted(command):
     """Our own parser takes the command."""
     take_ours(command)
