@@ -266,15 +266,16 @@ def beir(data: bytes) -> None:
 def checkpoint(data: bytes) -> None:
     """A checkpoint of a pass over a corpus, and going on from it."""
     from mteb_hybrid.ranking import RankCounter
-    from mteb_hybrid.streaming.passes import _fits
     from mteb_hybrid.streaming.progress import Progress
 
     found = Progress(placed("pass/sw.npz", data).parent).load("sw")
     queries = np.eye(2, dtype=np.float32)
     pairs, order = np.array([0, 0, 1]), np.array([5, 6, 7])
     counter = RankCounter(queries, pairs, queries[[0, 1, 1]], order, similarity="cosine", top_k=2)
-    if found is not None and _fits(*found, 10, counter):
-        counter.restore(found[1])
+    if found is not None and found.fits(10, counter.result()):
+        counter.restore(found.ranking)
+        assert 0 <= found.size <= 10
+        found.missing(10)
         counter.count(np.eye(2, dtype=np.float32), np.array([1, 2]))
         counter.result().ranks()
 

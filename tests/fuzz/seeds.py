@@ -226,8 +226,8 @@ def npy(array: Any) -> bytes:
 def checkpoint() -> bytes:
     """A checkpoint of a pass over a corpus: 3 pairs of 2 queries, the best 2 passages."""
     return npz(
-        format=np.int64(1),
-        rows=np.int64(5),
+        format=np.int64(2),
+        rows=np.array([[0, 5]]),
         above=np.arange(3, dtype=np.int64).reshape(3, 1),
         top_order=np.array([[4, 2], [1, 3]], dtype=np.int64),
         top_scores=np.array([[0.9, 0.8], [0.7, 0.6]]),

@@ -92,7 +92,7 @@ _ALL = (
     Target(readers.checkpoint, (seeds.checkpoint(),), binary_mutations.mutate_npz),
     Target(
         readers.anchors,
-        (seeds.npz(format=np.int64(1), queries=np.eye(2, dtype=np.float32), relevant=np.eye(2, dtype=np.float32)),),
+        (seeds.npz(format=np.int64(2), queries=np.eye(2, dtype=np.float32), relevant=np.eye(2, dtype=np.float32)),),
         binary_mutations.mutate_npz,
     ),
     Target(readers.kept, (seeds.npy(np.ones((3, 2), dtype=np.float32)),), binary_mutations.mutate_npy),

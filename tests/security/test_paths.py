@@ -34,7 +34,7 @@ class TestPaths:
             (place / "outside.tsv").write_text("query-id\tcorpus-id\tscore\nq1\ta\t1\n")
         card = Card(name="Mine", folder=str(folder), split=split or "..")
         with pytest.raises(CollectionError, match="cannot name a file"):
-            card.register(tmp_path)
+            card.tasks(tmp_path)
 
     @pytest.mark.parametrize("name", [*OUTSIDE, "a.b", "Mine/Other"])
     def test_name_of_a_card(self, tmp_path, trace, name):
