@@ -7,7 +7,6 @@ from pathlib import Path
 
 from hostile_code import calls, keyword, sources
 
-
 # modules of mteb_hybrid.scaling: a driver and the workers that it has started exchange pickles through Ray
 BETWEEN_PROCESSES = ("engine.py", "tables.py", "workers.py")
 
@@ -22,7 +21,7 @@ class TestSource:
         assert found == []
 
     def test_imports(self):
-        """One module pickles, and those that talk to Ray's workers; none has another format that runs code, or archives."""
+        """One module pickles, and those that talk to Ray's workers; none has another format that runs code."""
         names = {
             (Path(file).name, alias.name.partition(".")[0])
             for file, tree in sources().items()
@@ -46,7 +45,7 @@ class TestSource:
         assert {one for one in names if one[1] in hostile} == pickling
 
     def test_pickle_reads_what_was_made_in_the_same_line(self):
-        """Of no file or argument; of messages only those between a driver and its workers, which run its code anyway."""
+        """Of no file or argument; of messages only those between a driver and its workers."""
         reading = [
             (Path(file).name, name, call)
             for file, name, call in calls()
