@@ -31,13 +31,10 @@ def pooled(pool: MadeUp, top_k: int = 0) -> Callable[[], object]:
     relevant = pool.relevant.reshape(-1)
     embedded = pool.passages[relevant]
     order = np.arange(len(pool.passages))
-    parts = [np.flatnonzero(pool.language == number) for number in range(LANGUAGES)]
-    parts = [slice(part[0], part[-1] + 1) for part in parts]
 
     def count() -> object:
         counter = RankCounter(pool.queries, query, embedded, relevant, segments=LANGUAGES, top_k=top_k, device="cpu")
-        for number, part in enumerate(parts):
-            counter.count(pool.passages[part], order[part], number)
+        counter.count(pool.passages, order, pool.language)
         return counter.result()
 
     return count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mteb_hybrid.arrays import Array, Mask, bincount, concatenate, flatnonzero, full, take, zeros
+from mteb_hybrid.arrays import LOWEST, Array, Mask, bincount, concatenate, flatnonzero, full, take, zeros
 
 # a part of a block: while more of its scores than this reach the lowest threshold, that one is counted apart
 _MANY = 0.04
@@ -25,8 +25,7 @@ class Above:
     A passage stands above the relevant one if its fast score exceeds ``upper``, below if it does not reach ``lower``.
 
     Args:
-        lower: shape (queries, slots), ascending in each row, at least `LOWEST`; infinite where a query has fewer
-            relevant passages.
+        lower: shape (queries, slots), ascending in each row; infinite where a query has fewer relevant passages.
         upper: The same.
         segments: Number of segments in the chunk.
         masks: Memory to work in.
@@ -38,6 +37,7 @@ class Above:
     def __init__(self, lower: Array, upper: Array, segments: int, masks: tuple[Mask, Mask]) -> None:
         rows, slots = lower.shape
         self.counts = zeros((segments, rows, slots), lower)
+        lower = lower.clip(LOWEST, None)
         self._lower, self._upper, self._masks = lower, upper, masks
         self._near: list[Near] = []
         # to find a score among the thresholds in few steps: one less than a power of two in a row
@@ -76,9 +76,9 @@ class Above:
 
     def add(self, decided: Near) -> None:
         """Count passages that turned out to stand above."""
-        _, rows, slots = self.counts.shape
+        segments, rows, slots = self.counts.shape
         place = (decided.segment * rows + decided.row) * slots + decided.slot
-        self.counts += bincount(place, self.counts.size).reshape(self.counts.shape)
+        self.counts += bincount(place, segments * rows * slots).reshape(self.counts.shape)
 
     def _count_few(self, scores: Array, place: Array, slot: int, first: int, segment: int) -> None:
         """Count, for the slots from one on, the scores at some places, which are all that reach a threshold."""

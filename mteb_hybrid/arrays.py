@@ -15,8 +15,6 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
 Array = Any  # numpy.ndarray on a CPU, torch.Tensor elsewhere
 
 # rows of a block are padded to a multiple of this many scores: matrix products into rows that begin on a cache line are
@@ -87,11 +85,15 @@ def positions_within(row: Array, counts: Array) -> Array:
     return arange(len(row), row) - take(first, row)
 
 
+def maximum(one: Array, other: Array) -> Array:
+    """The larger of two numbers at each place."""
+    return (np if isinstance(one, np.ndarray) else torch).maximum(one, other)
+
+
 def kth_largest(scores: Array, k: int) -> Array:
     """The k-th largest number of each row, of at least k, shape (rows,)."""
     if isinstance(scores, np.ndarray):
-        place = scores.shape[1] - k
-        return np.partition(scores, place, axis=1)[:, place]
+        return np.sort(scores, axis=1)[:, -k]  # np.partition takes ten times as long where much is -inf
     return scores.topk(k, dim=1).values[:, -1]
 
 
@@ -169,10 +171,9 @@ class Mask:
         inside = words.take(some).view(np.bool_).nonzero()[0]
         return (some.take(inside >> 3) << 3) | (inside & 7)
 
-    def _room(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    def _room(self, shape: tuple[int, ...]) -> Array:
         words = shape[0] * shape[1] // 8
         if len(self._memory) < words:
             self._memory = np.empty(words, dtype=np.int64)
-        rows: NDArray[np.bool_] = self._memory[:words].view(np.bool_).reshape(shape)
-        self.rows = rows
-        return rows
+        self.rows = self._memory[:words].view(np.bool_).reshape(shape)
+        return self.rows

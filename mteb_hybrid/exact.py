@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Similarity = Literal["cosine", "dot"]
 
 # numbers that are held in float64 at a time: on a CPU few enough for the cache
-_NUMBERS = {"cpu": 1 << 19, "cuda": 1 << 24}
+_NUMBERS = {"cpu": 1 << 18, "cuda": 1 << 24}
 
 
 def error_bound(dimension: int, dtype: torch.dtype = torch.float32) -> float:
@@ -78,26 +78,28 @@ class ExactArithmetic:
         return divided
 
     def products(
-        self, queries: torch.Tensor, query: torch.Tensor, passages: torch.Tensor, passage: torch.Tensor
+        self, queries: torch.Tensor, query: torch.Tensor, passages: torch.Tensor, passage: torch.Tensor | None
     ) -> torch.Tensor:
         """Dot products of pairs of vectors, float64, shape (pairs,).
 
         Args:
-            queries: float32 or float64, shape (queries, dimension).
+            queries: float32, shape (queries, dimension).
             query: int64, shape (pairs,): rows of the queries.
             passages: float32, shape (passages, dimension).
-            passage: int64, shape (pairs,): rows of the passages.
+            passage: int64, shape (pairs,): rows of the passages; or None: there is one for each pair, in turn.
         """
         products = torch.empty(len(query), dtype=torch.float64, device=query.device)
         for part in self.parts(len(query)):
             left = self._gather(queries, query[part], self._left)
-            products[part] = tree_sum(left.mul_(self._gather(passages, passage[part], self._right)))
+            if passage is None:
+                right = self._right[: len(left)].copy_(passages[part])
+            else:
+                right = self._gather(passages, passage[part], self._right)
+            products[part] = tree_sum(left.mul_(right))
         return products
 
     def _gather(self, vectors: torch.Tensor, rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         """Some of the vectors in float64."""
-        if vectors.dtype is torch.float64:
-            return torch.index_select(vectors, 0, rows, out=out[: len(rows)])
         return out[: len(rows)].copy_(torch.index_select(vectors, 0, rows, out=self._raw[: len(rows)]))
 
 

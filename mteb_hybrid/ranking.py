@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -27,51 +26,27 @@ import numpy as np
 import torch
 
 from mteb_hybrid.above import Above, Near
-from mteb_hybrid.arrays import LOWEST, Array, Mask, as_array, as_tensor, flatnonzero, padded
+from mteb_hybrid.arrays import Array, as_array, as_tensor, flatnonzero
 from mteb_hybrid.counted import Ranking
-from mteb_hybrid.exact import ExactArithmetic, Similarity, error_bound, full_precision
+from mteb_hybrid.exact import Similarity, error_bound, full_precision
+from mteb_hybrid.threads import Worker, most_workers, side_by_side
 from mteb_hybrid.top_lists import Candidates, merge_lists
-from mteb_hybrid.vectors import Passages, Queries, on_device, relevant_scores
+from mteb_hybrid.vectors import Chunk, Queries, on_device, relevant_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
-# scores of one block: on a CPU 2^18 float32 stay in a core's cache and larger blocks measured slower; a GPU wants more
-_BLOCK_ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 26}
+# scores of one block: on a CPU 2^19 float32 stay in the cache, and far smaller or larger blocks measured slower; a GPU
+# wants them large
+_BLOCK_ELEMENTS = {"cpu": 1 << 19, "cuda": 1 << 26}
 # numbers in the embeddings of a chunk, and in the lists of the queries of a block, for each score of a block
-_CHUNK_SHARE, _LIST_SHARE = 8, 4
+_CHUNK_SHARE, _LIST_SHARE = 4, 2
+# blocks that a worker is worth having for: with fewer, threads of Python gain less than they cost
+_WORKER_BLOCKS = 64
 # rows and columns of the grid on which fast scores are checked
 _CHECKED = 6
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """A part of the pool.
-
-    Attributes:
-        passages: The passages.
-        fast: What the fast product is taken with, shape (passages, dimension), no longer than 1.
-        scale: One unit of a fast score, in units of the float64 scores, but for the query's length.
-        order: int64, shape (passages,): their tie-break positions.
-        segments: Segments and the columns that belong to each.
-    """
-
-    passages: Passages
-    fast: torch.Tensor
-    scale: float
-    order: Array
-    segments: list[tuple[int, range]]
-
-    def pieces(self, width: int) -> Iterator[tuple[int, slice]]:
-        """Columns to count at a time, about equally many and at most ``width``, with a position in ``segments``."""
-        for number, (_, columns) in enumerate(self.segments):
-            pieces = -(-len(columns) // width)
-            ends = [columns.start + len(columns) * piece // pieces for piece in range(pieces + 1)]
-            yield from ((number, slice(*pair)) for pair in pairwise(ends))
 
 
 class RankCounter:
@@ -125,13 +100,10 @@ class RankCounter:
         self.fast_type = torch.float32
         self.dimension = int(queries.shape[1])
 
-        self._arithmetic = ExactArithmetic(self.dimension, self.device)
-        self._queries = Queries(queries, similarity, self._arithmetic, self.device)
-        self._block = torch.empty(0, device=self.device)
-        self._masks = Mask(), Mask()
-        self._chunks = 0
-
-        scores = relevant_scores(self._queries, relevant_query, relevant_passages, similarity)
+        self._workers = [Worker(self.dimension, self.device)]
+        arithmetic = self._workers[0].arithmetic
+        self._queries = Queries(queries, similarity, self.device, arithmetic)
+        scores = relevant_scores(self._queries, relevant_query, relevant_passages, arithmetic)
         slot, slots = _slots(relevant_query, scores, len(queries))
         threshold = np.full((len(queries), slots), np.inf)
         order = np.full(threshold.shape, -1, dtype=np.int64)
@@ -152,33 +124,35 @@ class RankCounter:
             order: int64, shape (passages,): tie-break positions, unique in the whole pool.
             segment: The segment, in [0, segments), that these passages belong to; or int64, shape (passages,), that of
                 each. Many segments in one call cost less than a call for each.
+
+        Raises:
+            ValueError: Shapes that do not fit each other or the queries, or a segment that there is not.
         """
         if passages.ndim != 2 or passages.shape[1] != self.dimension or len(order) != len(passages):
             raise ValueError(
                 f"passages {passages.shape} and {len(order)} positions do not fit queries of dimension {self.dimension}"
             )
+        if np.ndim(segment) and np.shape(segment) != (len(passages),):
+            raise ValueError(f"passages {passages.shape} and segments {np.shape(segment)} do not fit each other")
         segments = np.broadcast_to(segment, (len(passages),))
+        if len(segments) and not 0 <= segments.min() <= segments.max() < self.segments:
+            raise ValueError(
+                f"segments {segments.min()} to {segments.max()} do not fit a pool that has {self.segments} of them"
+            )
         in_turn = None if (np.diff(segments) >= 0).all() else segments.argsort(kind="stable")
         start = 0
         with full_precision(self.device.type):
-            while start < len(passages) and self._threshold.shape[1] + self.top_k:
+            while start < len(passages) and len(self._threshold):
                 stop = start + max(1, self.block_elements * _CHUNK_SHARE // self.dimension)
                 part = slice(start, stop) if in_turn is None else in_turn[start:stop]
-                try:
-                    chunk = self._chunk(passages[part], order[part], segments[part])
-                except torch.cuda.OutOfMemoryError as error:
-                    self._halve(error)
-                    continue
-                self._count_chunk(chunk)
-                start = stop
+                if self._count_chunk(passages[part], order[part], segments[part]):
+                    start = stop
 
     def result(self) -> Ranking:
-        """The counts so far."""
-        return Ranking(
-            above=as_tensor(self._above[:, self._query, self._slot].T).cpu().numpy(),
-            top_order=as_tensor(self._top_order).cpu().numpy(),
-            top_scores=as_tensor(self._top_scores).cpu().numpy(),
-        )
+        """The counts so far; they stay as they are when counting goes on."""
+        above = as_tensor(self._above).permute(1, 2, 0)[as_tensor(self._query), as_tensor(self._slot)]
+        top_order, top_scores = (as_tensor(array).cpu().numpy().copy() for array in (self._top_order, self._top_scores))
+        return Ranking(above=above.cpu().numpy(), top_order=top_order, top_scores=top_scores)
 
     def restore(self, counted: Ranking) -> None:
         """Go on from counts that an equal counter had: what `result` returned there."""
@@ -186,135 +160,134 @@ class RankCounter:
         self._top_order = self._array(counted.top_order.copy())
         self._top_scores = self._array(counted.top_scores.copy())
 
-    def _chunk(self, embeddings: NDArray[np.float32], order: NDArray[np.int64], segments: NDArray[np.int64]) -> _Chunk:
-        """A part of the pool, which comes by segment, on the device."""
-        on = on_device(embeddings, self.device, np.float32)
-        passages = Passages.of(on, self.similarity, self._arithmetic)
-        fast, scale = passages.fast(self.fast_type, self._arithmetic)
-        starts = np.flatnonzero(np.diff(segments, prepend=-1)).tolist()
-        columns = map(range, starts, [*starts[1:], len(segments)])
-        return _Chunk(passages, fast, scale, self._array(order), [(int(segments[c.start]), c) for c in columns])
+    def _count_chunk(
+        self, embeddings: NDArray[np.float32], order: NDArray[np.int64], segments: NDArray[np.int64]
+    ) -> bool:
+        """Count passages, given by segment; False if they have to come in smaller chunks."""
+        workers = self._at_work(len(embeddings))
+        arithmetic = workers[0].arithmetic
+        try:
+            chunk = Chunk.of(embeddings, order, segments, self._queries, self.fast_type, arithmetic)
+        except torch.cuda.OutOfMemoryError as error:
+            self._halve(error)
+            return False
+        off: list[tuple[slice, float]] = []
 
-    def _count_chunk(self, chunk: _Chunk) -> None:
-        queries, start = len(self._threshold), 0
-        # in every chunk another block is checked
-        checked = self._chunks * math.isqrt(self.block_elements) % queries
-        self._chunks += 1
-        while start < queries:
-            rows = slice(start, min(queries, start + self._rows()))
-            try:
-                trusted = self._count_rows(rows, chunk, check=checked in range(rows.start, rows.stop))
-            except torch.cuda.OutOfMemoryError as error:
-                self._halve(error)
-                continue
-            if trusted:
-                start = rows.stop
-            else:
-                self.fast_type = torch.float64
-                chunk = replace(chunk, fast=chunk.passages.fast(self.fast_type, self._arithmetic)[0])
+        def count(rows: slice, worker: Worker) -> None:
+            if error := self._count_rows(rows, chunk, worker):
+                off.append((rows, error))
 
-    def _count_rows(self, rows: slice, chunk: _Chunk, *, check: bool) -> bool:
-        """Count a chunk for some of the queries; if its fast scores cannot be trusted, return False instead."""
-        fast = self._queries.fast(rows, self.fast_type)
-        unit = self._queries.length[rows, None] * chunk.scale  # of a fast score, as a float64 score
-        threshold, last = as_tensor(self._threshold)[rows] / unit, as_tensor(self._top_scores)[rows, -1:] / unit
-        bound = error_bound(self.dimension, self.fast_type)
-        lower, upper, least = (
-            (threshold - bound).clamp_min(LOWEST),
-            threshold + bound,
-            (last - bound).clamp_min(LOWEST),
-        )
-        above = Above(self._compared(lower), self._compared(upper), len(chunk.segments), self._masks)
-        top = Candidates(self._compared(least), bound, self.top_k, self._masks[0]) if self.top_k else None
-        for segment, columns in chunk.pieces(max(1, self.block_elements // len(fast))):
-            scores = self._product(fast, chunk.fast[columns])
-            if check and not self._within_bound(scores, rows, columns, chunk):
-                return False
-            check = False
-            block = self._compared(scores)
-            above.offer(block, columns.start, segment)
-            if top is not None:
-                top.offer(block, columns.start)
-        above.add(self._decided(above.near(), rows, chunk))
-        if top is not None:
-            self._merge(*top.best(), rows, chunk)
-        for (segment, _), counts in zip(chunk.segments, above.counts, strict=True):
-            self._above[segment, rows] += counts
+        side_by_side(count, self._rows(len(workers)), workers)
+        if off:
+            logger.warning(
+                "float32 products on %s are off by %.1e, more than float32 allows: ranking in float64",
+                self.device, off[0][1],
+            )  # fmt: skip
+            self.fast_type = torch.float64
+            chunk = chunk.cast(self.fast_type, arithmetic)
+            side_by_side(count, [rows for rows, _ in off], workers)
         return True
 
-    def _decided(self, near: Near, rows: slice, chunk: _Chunk) -> Near:
+    def _count_rows(self, rows: slice, chunk: Chunk, worker: Worker) -> float:
+        """Count a chunk for some of the queries, or for none of them and return how far its fast scores are off."""
+        try:
+            return self._counted(rows, chunk, worker)
+        except torch.cuda.OutOfMemoryError as error:
+            self._halve(error, rows.stop - rows.start)
+        middle = (rows.start + rows.stop + 1) // 2
+        halves = slice(rows.start, middle), slice(middle, rows.stop)
+        return max(self._count_rows(half, chunk, worker) for half in halves if half.start < half.stop)
+
+    def _counted(self, rows: slice, chunk: Chunk, worker: Worker) -> float:
+        """The same, if there is enough memory."""
+        fast = self._queries.fast(rows, self.fast_type, worker.arithmetic)
+        unit = self._queries.unit[rows, None] * chunk.scale  # of a fast score, as a float64 score
+        bound = error_bound(self.dimension, self.fast_type)
+        threshold, last = as_tensor(self._threshold)[rows] / unit, as_tensor(self._top_scores)[rows, -1:] / unit
+        lower, upper, least = (self._compared(goal) for goal in (threshold - bound, threshold + bound, last - bound))
+        above = Above(lower, upper, len(chunk.segments), worker.masks)
+        top = Candidates(least, bound, self.top_k, worker.masks[0]) if self.top_k else None
+        for number, (segment, columns) in enumerate(chunk.pieces(max(1, self.block_elements // len(fast)))):
+            block = worker.block(len(fast), columns.stop - columns.start, self.fast_type)
+            fast_product(fast, chunk.fast[columns], block[:, : columns.stop - columns.start])
+            if not number and (error := self._excess(block, rows, columns, chunk, worker)):
+                return error
+            scores = self._compared(block)
+            above.offer(scores, columns.start, segment)
+            if top is not None:
+                top.offer(scores, columns.start)
+        above.add(self._decided(above.near(), rows, chunk, worker))
+        if top is not None:
+            row, number = top.best()
+            exact = self._exact(row + rows.start, number, chunk, worker)
+            known = self._top_scores[rows], self._top_order[rows]
+            self._top_scores[rows], self._top_order[rows] = merge_lists(*known, row, exact, chunk.order[number])
+        for (segment, _), counts in zip(chunk.segments, above.counts, strict=True):
+            self._above[segment, rows] += counts
+        return 0.0
+
+    def _decided(self, near: Near, rows: slice, chunk: Chunk, worker: Worker) -> Near:
         """Those of the undecided passages that stand above."""
         query = near.row + rows.start
         # a relevant passage is as near to itself as can be, and the position tells that it is not another one
         other = flatnonzero(chunk.order[near.number] != self._order[query, near.slot])
         near, query = Near(*(array[other] for array in near)), query[other]
-        exact = self._exact(query, near.number, chunk)
+        exact = self._exact(query, near.number, chunk, worker)
         goal, goal_order = self._threshold[query, near.slot], self._order[query, near.slot]
         wins = flatnonzero((exact > goal) | ((exact == goal) & (chunk.order[near.number] < goal_order)))
         return Near(*(array[wins] for array in near))
 
-    def _merge(self, row: Array, number: Array, rows: slice, chunk: _Chunk) -> None:
-        """Put passages into the lists of the best."""
-        exact = self._exact(row + rows.start, number, chunk)
-        known = self._top_scores[rows], self._top_order[rows]
-        self._top_scores[rows], self._top_order[rows] = merge_lists(*known, row, exact, chunk.order[number])
-
-    def _exact(self, query: Array, number: Array, chunk: _Chunk) -> Array:
-        return as_array(chunk.passages.scores(self._queries, as_tensor(query), as_tensor(number)))
-
-    def _product(self, queries: torch.Tensor, passages: torch.Tensor) -> torch.Tensor:
-        """Fast scores of all pairs, shape (queries, padded passages), always in the same memory; padding is -inf."""
-        rows, columns = len(queries), len(passages)
-        shape = (rows, padded(columns))
-        if self._block.numel() < math.prod(shape) or self._block.dtype is not self.fast_type:
-            self._block = torch.empty(shape, dtype=self.fast_type, device=self.device)
-        block = self._block.view(-1)[: math.prod(shape)].view(shape)
-        block[:, columns:] = -torch.inf
-        fast_product(queries, passages, block[:, :columns])
-        return block
+    def _exact(self, query: Array, number: Array, chunk: Chunk, worker: Worker) -> Array:
+        return as_array(chunk.passages.scores(self._queries, worker.arithmetic, as_tensor(query), as_tensor(number)))
 
     def _compared(self, scores: torch.Tensor) -> Array:
-        """Fast scores, or what they are compared with, in a type that comparisons have."""
+        """Fast scores, or what they are compared with, in a type that there are comparisons of."""
         return as_array(scores.to(torch.promote_types(self.fast_type, torch.float32)))
 
-    def _within_bound(self, scores: torch.Tensor, rows: slice, columns: slice, chunk: _Chunk) -> bool:
-        """Whether the fast product keeps its bound on a grid of pairs that are scored in float64 for comparison.
+    def _excess(self, block: torch.Tensor, rows: slice, columns: slice, chunk: Chunk, worker: Worker) -> float:
+        """By how much a fast product misses float64 scores on a grid of pairs; 0 if it keeps its bound.
 
         A build of torch, a library under it or a setting out of our reach may compute float32 products with fewer bits.
         """
         if self.fast_type is torch.float64:
-            return True
+            return 0.0
         grid = (
             torch.linspace(0, size - 1, min(size, _CHECKED), device=self.device).long()
-            for size in (len(scores), columns.stop - columns.start)
+            for size in (len(block), columns.stop - columns.start)
         )
         row, column = (axis.reshape(-1) for axis in torch.meshgrid(*grid, indexing="ij"))
-        exact = chunk.passages.scores(self._queries, row + rows.start, column + columns.start)
-        unit = self._queries.length[row + rows.start] * chunk.scale
-        error = float((scores[row, column].double() - exact / unit).abs().max())
-        if error <= error_bound(self.dimension, self.fast_type):
-            return True
-        logger.warning(
-            "float32 products on %s are off by %.1e, more than float32 allows: ranking in float64", self.device, error
-        )
-        return False
+        query = row + rows.start
+        exact = chunk.passages.scores(self._queries, worker.arithmetic, query, column + columns.start)
+        unit = self._queries.unit[query] * chunk.scale
+        error = float((block[row, column].double() - exact / unit).abs().max())
+        return 0.0 if error <= error_bound(self.dimension, self.fast_type) else error
 
-    def _rows(self) -> int:
-        """Queries of a block: about as many as passages, and so few that lists for all of them are bounded too."""
-        most = min(math.isqrt(self.block_elements), self.block_elements * _LIST_SHARE // max(1, self.top_k))
+    def _rows(self, workers: int) -> list[slice]:
+        """Queries of each block: about as many as its passages, and so few that lists for them are bounded too."""
         queries = len(self._threshold)
-        return -(-queries // -(-queries // max(1, most)))
+        most = min(math.isqrt(self.block_elements), self.block_elements * _LIST_SHARE // max(1, self.top_k))
+        blocks = max(-(-queries // max(1, most)), min(workers, queries))
+        ends = [queries * block // blocks for block in range(blocks + 1)]
+        return [slice(*pair) for pair in pairwise(ends)]
 
-    def _halve(self, error: torch.cuda.OutOfMemoryError) -> None:
+    def _at_work(self, passages: int) -> list[Worker]:
+        """The workers that count some passages: as many as torch has threads now, unless there is little to do."""
+        worthwhile = int(len(self._threshold) * passages / (_WORKER_BLOCKS * self.block_elements))
+        count = max(1, min(worthwhile, most_workers(self.device)))
+        self._workers += [Worker(self.dimension, self.device) for _ in range(count - len(self._workers))]
+        return self._workers[:count]
+
+    def _halve(self, error: torch.cuda.OutOfMemoryError, rows: int = 1) -> None:
         """Take smaller blocks from now on.
 
         Raises:
             torch.OutOfMemoryError: They cannot be smaller.
         """
-        if self.block_elements == 1:
+        if self.block_elements == rows == 1:
             raise error
-        self.block_elements //= 2
-        self._block = self._block[:0].clone()
+        self.block_elements = max(1, self.block_elements // 2)
+        for worker in self._workers:
+            worker.forget_block()
         logger.warning("%s is out of memory: ranking in blocks of %s scores", self.device, f"{self.block_elements:,}")
 
     def _array(self, values: NDArray[Any]) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mteb_hybrid.arrays import (
+    LOWEST,
     Array,
     Mask,
     argsort,
@@ -11,6 +12,7 @@ from mteb_hybrid.arrays import (
     flatnonzero,
     full,
     kth_largest,
+    maximum,
     padded,
     positions_within,
     take,
@@ -29,17 +31,16 @@ class Candidates:
     fast scores.
 
     Args:
-        least: One bound below the k-th best score so far, as fast scores, and at least `LOWEST`; shape (queries, 1).
+        least: One bound below the k-th best score so far, as fast scores; shape (queries, 1).
         bound: How far a fast score may be off.
         k: Length of the lists.
         mask: Memory to work in.
     """
 
     def __init__(self, least: Array, bound: float, k: int, mask: Mask) -> None:
-        self._least, self._bound, self._k = least, bound, k
+        self._least, self._bound, self._k = least.clip(LOWEST, None), bound, k
         self._mask = mask
-        self._filled: Array  # passages in each row's room
-        self._clear(_ROOM * k)
+        self._scores, self._numbers, self._filled = self._empty(_ROOM * k)
 
     def offer(self, scores: Array, first: int) -> None:
         """Take in those of a block that may be among the best.
@@ -51,7 +52,7 @@ class Candidates:
         rows, columns = scores.shape
         reached = self._mask.at_least(scores, self._least)
         if columns > self._k and reached.count() > rows * self._k:
-            self._raise_least(scores)
+            self._raise_least(scores, roughly=True)
             reached = self._mask.at_least(scores, self._least)
         place = reached.positions()
         if len(place):
@@ -70,7 +71,8 @@ class Candidates:
             self._raise_least(self._scores)
             kept_row, kept_number, kept_score = self._kept()
             kept = bincount(kept_row, len(counts))
-            self._clear(max(self._scores.shape[1], 2 * int((kept + counts).max())))
+            room = max(self._scores.shape[1], 2 * int((kept + counts).max()))
+            self._scores, self._numbers, self._filled = self._empty(room)
             self._put(kept_row, kept_score, kept_number, kept)
         self._put(row, score, number, counts)
 
@@ -85,15 +87,19 @@ class Candidates:
         place = self._mask.at_least(self._scores, self._least).positions()
         return place // self._scores.shape[1], take(self._numbers, place), take(self._scores, place)
 
-    def _raise_least(self, scores: Array) -> None:
-        """What cannot be among the best, seen from some fast scores of each query."""
+    def _raise_least(self, scores: Array, *, roughly: bool = False) -> None:
+        """Learn from some fast scores of each query what cannot be among the best."""
+        while roughly and scores.shape[1] >= _ROOM * self._k:  # k maxima of two stand for k scores that are as large
+            half = scores.shape[1] // 2
+            scores = maximum(scores[:, :half], scores[:, half : 2 * half])
         seen = kth_largest(scores, self._k)[:, None] - 2 * self._bound
         self._least = self._least.clip(seen, None)
 
-    def _clear(self, room: int) -> None:
+    def _empty(self, room: int) -> tuple[Array, Array, Array]:
+        """Scores and numbers, shape (queries, padded room), and how many there are of each query, none."""
         shape = (self._least.shape[0], padded(room))
-        self._scores, self._numbers = full(shape, -float("inf"), self._least), zeros(shape, self._least)
-        self._filled = zeros(shape[:1], self._least)
+        scores = full(shape, -float("inf"), self._least)
+        return scores, zeros(shape, self._least), zeros(shape[:1], self._least)
 
 
 def merge_lists(scores: Array, order: Array, row: Array, new_scores: Array, new_order: Array) -> tuple[Array, Array]:

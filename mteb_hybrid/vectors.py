@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from mteb_hybrid.arrays import Array, as_array
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from mteb_hybrid.exact import ExactArithmetic, Similarity
@@ -18,32 +23,25 @@ class Queries:
     """Queries on a device.
 
     Attributes:
-        exact: What float64 scores are taken with, shape (queries, dimension): for ``cosine`` float64 of length 1, for
-            ``dot`` the float32 embeddings.
-        length: float64, shape (queries,): lengths of ``exact``.
+        exact: float32, shape (queries, dimension): what float64 scores are taken with. On a CPU it is the array that
+            was given, where that can be: nobody may write to it before the counting is done.
+        length: float64, shape (queries,): Euclidean lengths.
+        unit: float64, shape (queries,): a float64 score of the query over the same one of a query of length 1.
+        similarity: ``cosine`` or ``dot``.
+        device: The device.
     """
 
     def __init__(
-        self, embeddings: NDArray[np.float32], similarity: Similarity, arithmetic: ExactArithmetic, device: torch.device
+        self, embeddings: NDArray[np.float32], similarity: Similarity, device: torch.device, arithmetic: ExactArithmetic
     ) -> None:
-        self.arithmetic = arithmetic
-        cosine = similarity == "cosine"
-        self.exact = torch.empty(embeddings.shape, dtype=torch.float64 if cosine else torch.float32, device=device)
-        self.length = torch.ones(len(embeddings), dtype=torch.float64, device=device)
-        for part in arithmetic.parts(len(embeddings)):
-            raw = on_device(embeddings[part], device, np.float32)
-            lengths = arithmetic.lengths(raw)
-            if cosine:
-                self.exact[part] = arithmetic.divided(raw, lengths, torch.float64)
-            else:
-                self.exact[part], self.length[part] = raw, lengths
+        self.similarity, self.device = similarity, device
+        self.exact = on_device(embeddings, device, np.float32)
+        self.length = arithmetic.lengths(self.exact)
+        self.unit = torch.ones_like(self.length) if similarity == "cosine" else self.length
 
-    def fast(self, rows: slice, dtype: torch.dtype) -> torch.Tensor:
+    def fast(self, rows: slice, dtype: torch.dtype, arithmetic: ExactArithmetic) -> torch.Tensor:
         """Some of the queries, of length 1."""
-        exact = self.exact[rows]
-        if exact.dtype is torch.float64:
-            return exact.to(dtype)
-        return self.arithmetic.divided(exact, self.length[rows], dtype)
+        return arithmetic.divided(self.exact[rows], self.length[rows], dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +50,37 @@ class Passages:
 
     Attributes:
         exact: float32, shape (passages, dimension): what float64 scores are taken with.
-        lengths: float64, shape (passages,): what these are divided by; None for ``dot``.
+        lengths: float64, shape (passages,): their Euclidean lengths for ``cosine``; None for ``dot``.
     """
 
     exact: torch.Tensor
     lengths: torch.Tensor | None
 
     @classmethod
-    def of(cls, embeddings: torch.Tensor, similarity: Similarity, arithmetic: ExactArithmetic) -> Passages:
-        """Float32 embeddings of passages, shape (passages, dimension); they are not copied."""
-        return cls(embeddings, arithmetic.lengths(embeddings) if similarity == "cosine" else None)
+    def of(cls, embeddings: NDArray[np.float32], queries: Queries, arithmetic: ExactArithmetic) -> Passages:
+        """Some passages, shape (passages, dimension), for some queries."""
+        exact = on_device(embeddings, queries.device, np.float32)
+        return cls(exact, arithmetic.lengths(exact) if queries.similarity == "cosine" else None)
 
-    def scores(self, queries: Queries, query: torch.Tensor, passage: torch.Tensor) -> torch.Tensor:
+    def scores(
+        self,
+        queries: Queries,
+        arithmetic: ExactArithmetic,
+        query: torch.Tensor,
+        passage: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Float64 scores of pairs, shape (pairs,), always in the same order of operations.
 
         Args:
             queries: The queries.
+            arithmetic: What computes them.
             query: int64, shape (pairs,): rows of the queries.
-            passage: int64, shape (pairs,): rows of the passages.
+            passage: int64, shape (pairs,): rows of the passages; or None: there is one for each pair, in turn.
         """
-        products = queries.arithmetic.products(queries.exact, query, self.exact, passage)
-        return products if self.lengths is None else products.div_(self.lengths[passage])
+        products = arithmetic.products(queries.exact, query, self.exact, passage)
+        if self.lengths is None:
+            return products
+        return products.div_(self.lengths if passage is None else self.lengths[passage]).div_(queries.length[query])
 
     def fast(self, dtype: torch.dtype, arithmetic: ExactArithmetic) -> tuple[torch.Tensor, float]:
         """The passages no longer than 1, and what one unit of their scores is in units of the exact ones."""
@@ -83,8 +91,56 @@ class Passages:
         return arithmetic.divided(self.exact, scale.expand(len(self.exact)), dtype), float(scale)
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of the pool on a device.
+
+    Attributes:
+        passages: The passages, by segment.
+        fast: What the fast product is taken with, shape (passages, dimension), no longer than 1.
+        scale: One unit of a fast score, in units of the float64 scores, but for the query's length.
+        order: int64, shape (passages,): their tie-break positions.
+        segments: Segments, and the passages that belong to each.
+    """
+
+    passages: Passages
+    fast: torch.Tensor
+    scale: float
+    order: Array
+    segments: list[tuple[int, range]]
+
+    @classmethod
+    def of(
+        cls,
+        embeddings: NDArray[np.float32],
+        order: NDArray[np.int64],
+        segments: NDArray[np.int64],
+        queries: Queries,
+        dtype: torch.dtype,
+        arithmetic: ExactArithmetic,
+    ) -> Chunk:
+        """Prepare some passages, given by segment, and fast scores of a type, for some queries."""
+        passages = Passages.of(embeddings, queries, arithmetic)
+        fast, scale = passages.fast(dtype, arithmetic)
+        starts = np.flatnonzero(np.diff(segments, prepend=-1)).tolist()
+        runs = [range(*run) for run in pairwise([*starts, len(segments)])]
+        here = [(int(segments[run.start]), run) for run in runs]
+        return cls(passages, fast, scale, as_array(on_device(order, queries.device)), here)
+
+    def cast(self, dtype: torch.dtype, arithmetic: ExactArithmetic) -> Chunk:
+        """The same for fast scores of another type."""
+        return replace(self, fast=self.passages.fast(dtype, arithmetic)[0])
+
+    def pieces(self, width: int) -> Iterator[tuple[int, slice]]:
+        """Passages to count at a time, about equally many and at most ``width``, with a position in ``segments``."""
+        for number, (_, run) in enumerate(self.segments):
+            pieces = -(-len(run) // width)
+            ends = (run.start + len(run) * piece // pieces for piece in range(pieces + 1))
+            yield from ((number, slice(*piece)) for piece in pairwise(ends))
+
+
 def relevant_scores(
-    queries: Queries, query: NDArray[np.int64], passages: NDArray[np.float32], similarity: Similarity
+    queries: Queries, query: NDArray[np.int64], passages: NDArray[np.float32], arithmetic: ExactArithmetic
 ) -> NDArray[np.float64]:
     """Scores of pairs of which each has a passage of its own; few of the passages are on the device at a time.
 
@@ -92,16 +148,12 @@ def relevant_scores(
         queries: The queries.
         query: int64, shape (pairs,): rows of the queries.
         passages: float32, shape (pairs, dimension).
-        similarity: ``cosine`` or ``dot``.
+        arithmetic: What computes them.
     """
     scores = np.empty(len(query))
-    device = queries.exact.device
-    for part in queries.arithmetic.parts(len(query)):
-        here = on_device(passages[part], device, np.float32)
-        found = Passages.of(here, similarity, queries.arithmetic).scores(
-            queries, on_device(query[part], device), torch.arange(len(here), device=device)
-        )
-        scores[part] = found.cpu().numpy()
+    for part in arithmetic.parts(len(query)):
+        here = Passages.of(passages[part], queries, arithmetic)
+        scores[part] = here.scores(queries, arithmetic, on_device(query[part], queries.device)).cpu().numpy()
     return scores
 
 

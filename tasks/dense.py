@@ -84,9 +84,7 @@ def rank_embedded(
             queries, data.pair_query, passages[pair_passage], pool.order[pair_passage],
             similarity=similarity, segments=len(pool.languages), top_k=top_k,
         )  # fmt: skip
-        for segment in range(len(pool.languages)):
-            rows = np.flatnonzero(pool.language == segment)
-            counter.count(passages[rows], pool.order[rows], segment)
+        counter.count(passages, pool.order, pool.language)
         ranking = counter.result()
     row_of_order = np.append(np.argsort(pool.order), -1)  # position -1, no passage, stays -1
     top = row_of_order[ranking.top_order]

@@ -301,9 +301,7 @@ def _rank(
         queries, pair_query, passages[pair_passage], data.order[pair_passage], similarity=similarity, segments=segments,
         device=model.device if model.device.type in ("cpu", "cuda") else "cpu",  # the kernel needs float64
     )  # fmt: skip
-    for segment in range(segments):
-        rows = data.passage_language == segment
-        counter.count(passages[rows], data.order[rows], segment)
+    counter.count(passages, data.order, data.passage_language)
     return counter.result()
 
 
