@@ -78,6 +78,7 @@ class AcrossLanguages:
             "revision": self.revision,
             "task": self.task,
             "split": self.split,
+            "dataset_revision": self.dataset_revision,
             "languages": list(self.languages),
             "scores": self.scores(),
             "query_language_consistency": self.consistency,

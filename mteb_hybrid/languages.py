@@ -74,6 +74,9 @@ FURTHER_SCRIPTS: dict[str, str] = {
 }
 """Languages of none of our collections that users' own may name without a script of theirs."""
 
+KNOWN_SCRIPTS = LANGUAGE_SCRIPTS | FURTHER_SCRIPTS
+"""All that we know."""
+
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -87,7 +90,7 @@ def language_script(language: str, scripts: Mapping[str, str] | None = None) -> 
     Raises:
         KeyError: The language is unknown; the message lists those of our collections.
     """
-    for known in (scripts or {}, LANGUAGE_SCRIPTS, FURTHER_SCRIPTS):
+    for known in (scripts or {}, KNOWN_SCRIPTS):
         if language in known:
             return known[language]
     raise KeyError(f"unknown language {language!r}; known are {', '.join(LANGUAGE_SCRIPTS)}")
@@ -106,7 +109,7 @@ def check_language(language: str, scripts: Mapping[str, str]) -> None:
     """
     if not _CODE.fullmatch(language):
         raise CollectionError(f"{language!r} cannot name a subset: use letters, digits and _, as in 'de'")
-    known = {**LANGUAGE_SCRIPTS, **FURTHER_SCRIPTS, **scripts}
+    known = {**KNOWN_SCRIPTS, **scripts}
     if language not in known:
         head = language.lower().partition("_")[0]  # DE, Deu, de_DE, deu_Latn, German and Deutsch are German
         for code, script in known.items():

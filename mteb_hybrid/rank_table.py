@@ -192,7 +192,7 @@ class RankTable:
         """Read one table.
 
         Raises:
-            RankTableError: No such file, not a rank table, one of a newer format, or one whose rows do not fit each
+            RankTableError: No such file, not a rank table, one of another format, or one whose rows do not fit each
                 other or its pool.
         """
         if not path.is_file():

@@ -76,6 +76,13 @@ class AbsTaskRankedRetrieval(AbsTaskRetrieval):
             MtebHybridError: It cannot; the message says what to do.
         """
 
+    def unload_data(self) -> None:
+        """Let go of the data."""
+        own = self.__dict__.get("metadata")
+        super().unload_data()
+        if own is not None:  # newer versions of MTEB drop it, and with it the revision that results are filed under
+            self.metadata = own
+
     def _evaluate_subset(
         self,
         model: Any,

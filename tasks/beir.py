@@ -87,13 +87,6 @@ class AbsTaskBeirRetrieval(AbsTaskParallelRetrieval):
         self.check()
         super().load_data(num_proc, **kwargs)
 
-    def unload_data(self) -> None:
-        """Let go of the data."""
-        own = self.__dict__.get("metadata")
-        super().unload_data()
-        if own is not None:  # newer versions of MTEB drop it, and with it the revision that results are filed under
-            self.metadata = own
-
     def _planned(self) -> dict[str, Subset]:
         return self.planned
 

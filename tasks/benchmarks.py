@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 
 _REFERENCE = "https://arxiv.org/abs/2408.10536"
-
-
 _MIRACL_LINE = (
     "Left out is the cross-lingual task: it is in beta, needs translations that the user makes, and is run by name."
 )

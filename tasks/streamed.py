@@ -116,10 +116,7 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
 
     def unload_data(self) -> None:
         """Let go of the data, and remove what was kept on disk to go on from."""
-        own = self.__dict__.get("metadata")
         super().unload_data()
-        if own is not None:  # newer versions of MTEB drop it, and with it the revision that results are filed under
-            self.metadata = own
         if self._ranker is not None:
             self._ranker.discard()
             self._ranker = None

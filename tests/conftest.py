@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fresh_mteb import fresh
 from named_folders import named_folder
 
 from mteb_hybrid.embeddings import clear_embeddings
+
+__all__ = ["fresh"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,10 @@
-"""Words that nobody writes by chance: for texts, ids and names."""
+"""Words that nobody writes by chance: for texts, ids and names; and results with such names."""
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 WORDS = {
     "right to left": "שלום עולם مرحبا",
@@ -36,3 +38,12 @@ INJECTIONS = (
 
 ORDERS = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What a terminal obeys, ends a line somewhere or turns the order of the text around it; but for a line feed."""
+
+
+def write_results(folder: Path, model: str, subset: str) -> None:
+    """A result of MTEB of a model of this name, in a folder of another."""
+    place = folder / "someone__model" / "1"
+    place.mkdir(parents=True)
+    rows = [{"hf_subset": name, "map": 0.5} for name in (subset, "de")]
+    (place / "XQuADRMonolingual.json").write_text(json.dumps({"dataset_revision": "7", "scores": {"test": rows}}))
+    (place / "model_meta.json").write_text(json.dumps({"name": model, "revision": "1"}))

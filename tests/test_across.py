@@ -120,6 +120,7 @@ def test_a_run_with_all_query_languages_writes_them_beside_the_tables(run):
     assert content["query_language_consistency"] == found.consistency
     assert content["single_target_map"]["th"]["en"] == found.single_target.cell["th", "en"]
     assert (content["task"], content["model"]) == ("MiniQARMultilingual", "test/encoder")
+    assert content["dataset_revision"] == found.dataset_revision
 
 
 def test_a_run_without_all_of_them_does_not(tmp_path):

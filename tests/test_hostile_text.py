@@ -7,13 +7,12 @@ import io
 import json
 import re
 import sys
-from pathlib import Path
 
 import mteb
 import numpy as np
 import pytest
 from beir_folders import write_folder
-from hostile_words import INJECTIONS, ORDERS, WORDS
+from hostile_words import INJECTIONS, ORDERS, WORDS, write_results
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_tables import write
@@ -154,15 +153,6 @@ class TestTexts:
         model = mteb.get_model("mteb-hybrid/char-ngram")
         vectors = model.encode([{"text": texts}])
         assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0)
-
-
-def write_results(folder: Path, model: str, subset: str) -> None:
-    """A result of MTEB of a model of this name, in a folder of another."""
-    place = folder / "someone__model" / "1"
-    place.mkdir(parents=True)
-    rows = [{"hf_subset": name, "map": 0.5} for name in (subset, "de")]
-    (place / "XQuADRMonolingual.json").write_text(json.dumps({"dataset_revision": "7", "scores": {"test": rows}}))
-    (place / "model_meta.json").write_text(json.dumps({"name": model, "revision": "1"}))
 
 
 @pytest.mark.parametrize("form", [None, "markdown", "latex", "csv", "json", "html"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import __version__
-from mteb_hybrid.languages import LANGUAGE_SCRIPTS
+from mteb_hybrid.languages import KNOWN_SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,5 +88,5 @@ def _languages(task: AbsTaskRetrieval, subsets: Mapping[str, Mapping[str, Any]])
     corpora = {id(data["corpus"]): data["corpus"] for splits in subsets.values() for data in splits.values()}
     for corpus in corpora.values():
         if "language" in corpus.column_names:
-            found |= {LANGUAGE_SCRIPTS[code] for code in corpus.unique("language") if code in LANGUAGE_SCRIPTS}
+            found |= {KNOWN_SCRIPTS[code] for code in corpus.unique("language") if code in KNOWN_SCRIPTS}
     return sorted({"code" if code.endswith("-Code") else code.partition("-")[0] for code in found})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ModelDirectoryError
 from mteb_hybrid.file_names import is_folder, user_path
-from mteb_hybrid.languages import FURTHER_SCRIPTS, LANGUAGE_SCRIPTS
+from mteb_hybrid.languages import KNOWN_SCRIPTS
 from mteb_hybrid.parsing import parse_json, shown
 
 if TYPE_CHECKING:
@@ -156,8 +156,7 @@ def _card_languages(card: Path) -> list[str] | None:
         logger.warning("%s cannot be read as a model card: %s", card, error)
         return None
     codes = [named] if isinstance(named, str) else named or []
-    scripts = FURTHER_SCRIPTS | LANGUAGE_SCRIPTS
-    return sorted({scripts[code] for code in codes if isinstance(code, str) and code in scripts}) or None
+    return sorted({KNOWN_SCRIPTS[code] for code in codes if isinstance(code, str) and code in KNOWN_SCRIPTS}) or None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def heat_map(matrix: LanguageMatrix, labels: Mapping[str, str], score: str, scal
         matrix: The values.
         labels: Language to its name.
         score: What the values are.
-        scale: The values at the ends of the colour scale.
+        scale: The values at the ends of the colour scale, which differ.
     """
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -120,11 +120,10 @@ def heat_map(matrix: LanguageMatrix, labels: Mapping[str, str], score: str, scal
     image = axes.imshow(
         values, LinearSegmentedColormap.from_list("scale", colours.SCALE), vmin=scale[0], vmax=scale[1], aspect="auto"
     )
-    width = (scale[1] - scale[0]) or 1.0
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             text = f"{value:.2f}".removeprefix("0")
-            background = colours.scale_colour((value - scale[0]) / width)
+            background = colours.scale_colour((value - scale[0]) / (scale[1] - scale[0]))
             axes.text(
                 column, row, text, ha="center", va="center", fontsize=7, color=colours.text_colour(background)
             )  # fmt: skip

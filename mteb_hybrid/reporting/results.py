@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ResultsError
-from mteb_hybrid.languages import FURTHER_SCRIPTS, LANGUAGE_SCRIPTS
+from mteb_hybrid.languages import KNOWN_SCRIPTS
 from mteb_hybrid.parsing import check_unicode, parse_json, shown
 from mteb_hybrid.task_names import parse_task
 
@@ -110,7 +110,7 @@ def _identity(path: Path) -> tuple[str, str, tuple[str, ...]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         name, revision, codes = folder.parent.name.replace("__", "/"), folder.name, None
     check_unicode(f"{name} {revision} {variant}")  # of folders as well, whose names are bytes
-    known = {code: language for language, code in (FURTHER_SCRIPTS | LANGUAGE_SCRIPTS).items()}
+    known = {code: language for language, code in KNOWN_SCRIPTS.items()}
     listed = codes if isinstance(codes, list) and name.startswith("local/") else []
     languages = {known[code] for code in listed if isinstance(code, str) and code in known}
     return name + variant, revision, tuple(sorted(languages))

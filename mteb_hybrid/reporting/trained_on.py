@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from mteb_hybrid.errors import ResultsError
-from mteb_hybrid.languages import FURTHER_SCRIPTS, LANGUAGE_SCRIPTS
+from mteb_hybrid.languages import KNOWN_SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ def trained_languages(summaries: Sequence[ModelSummary], named: Sequence[str] = 
     """
     found: dict[str, tuple[str, ...]] = {one.model: one.languages for one in summaries if one.languages}
     tested = {language for one in summaries for language in one.languages_run()}
-    known = tested | LANGUAGE_SCRIPTS.keys() | FURTHER_SCRIPTS.keys()
+    known = tested | KNOWN_SCRIPTS.keys()
     for text in sorted(named, key=lambda text: "=" in text):  # what is said of one model wins
         model, _, listed = text.rpartition("=")
         languages = tuple(code.strip() for code in listed.split(",") if code.strip())

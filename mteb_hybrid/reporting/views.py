@@ -68,7 +68,7 @@ class CollectionView:
         )
 
     def scale(self) -> tuple[float, float]:
-        """Ends of the colour scale of all matrices: their lowest value, and their highest or 1 if all are alike."""
+        """Ends of the colour scale of all matrices: their lowest and highest values; 0 and 1 if all are alike."""
         values = [value for matrix in self.matrices.values() for value in matrix.cells.values()]
         low, high = min(values, default=0.0), max(values, default=1.0)
         return (low, high) if low < high else (0.0, 1.0)

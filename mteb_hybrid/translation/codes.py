@@ -10,33 +10,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.collections.miracl import LANGUAGES
 from mteb_hybrid.errors import TranslationError
+from mteb_hybrid.language_names import english_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# language -> (English name, FLORES-200 code of NLLB, mBART-50's code or None); M2M100 and MADLAD use our own codes
-_LANGUAGES: dict[str, tuple[str, str, str | None]] = {
-    "ar": ("Arabic", "arb_Arab", "ar_AR"),
-    "bn": ("Bengali", "ben_Beng", "bn_IN"),
-    "de": ("German", "deu_Latn", "de_DE"),
-    "en": ("English", "eng_Latn", "en_XX"),
-    "es": ("Spanish", "spa_Latn", "es_XX"),
-    "fa": ("Persian", "pes_Arab", "fa_IR"),
-    "fi": ("Finnish", "fin_Latn", "fi_FI"),
-    "fr": ("French", "fra_Latn", "fr_XX"),
-    "hi": ("Hindi", "hin_Deva", "hi_IN"),
-    "id": ("Indonesian", "ind_Latn", "id_ID"),
-    "ja": ("Japanese", "jpn_Jpan", "ja_XX"),
-    "ko": ("Korean", "kor_Hang", "ko_KR"),
-    "ru": ("Russian", "rus_Cyrl", "ru_RU"),
-    "sw": ("Swahili", "swh_Latn", "sw_KE"),
-    "te": ("Telugu", "tel_Telu", "te_IN"),
-    "th": ("Thai", "tha_Thai", "th_TH"),
-    "yo": ("Yoruba", "yor_Latn", None),
-    "zh": ("Chinese", "zho_Hans", "zh_CN"),
+# language -> (FLORES-200 code of NLLB, mBART-50's code or None); M2M100 and MADLAD use our own codes
+_CODES: dict[str, tuple[str, str | None]] = {
+    "ar": ("arb_Arab", "ar_AR"),
+    "bn": ("ben_Beng", "bn_IN"),
+    "de": ("deu_Latn", "de_DE"),
+    "en": ("eng_Latn", "en_XX"),
+    "es": ("spa_Latn", "es_XX"),
+    "fa": ("pes_Arab", "fa_IR"),
+    "fi": ("fin_Latn", "fi_FI"),
+    "fr": ("fra_Latn", "fr_XX"),
+    "hi": ("hin_Deva", "hi_IN"),
+    "id": ("ind_Latn", "id_ID"),
+    "ja": ("jpn_Jpan", "ja_XX"),
+    "ko": ("kor_Hang", "ko_KR"),
+    "ru": ("rus_Cyrl", "ru_RU"),
+    "sw": ("swh_Latn", "sw_KE"),
+    "te": ("tel_Telu", "te_IN"),
+    "th": ("tha_Thai", "th_TH"),
+    "yo": ("yor_Latn", None),
+    "zh": ("zho_Hans", "zh_CN"),
 }
-MIRACL_LANGUAGES = tuple(_LANGUAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ class Convention:
 
 
 CONVENTIONS = (
-    Convention("NLLB", {language: flores for language, (_, flores, _) in _LANGUAGES.items()}),
-    Convention("M2M100", {language: language for language in _LANGUAGES}, "__{}__"),
-    Convention("mBART-50", {language: code for language, (_, _, code) in _LANGUAGES.items() if code}),
-    Convention("MADLAD", {language: language for language in _LANGUAGES}, "<2{}>", before_the_text=True),
+    Convention("NLLB", {language: flores for language, (flores, _) in _CODES.items()}),
+    Convention("M2M100", {language: language for language in _CODES}, "__{}__"),
+    Convention("mBART-50", {language: code for language, (_, code) in _CODES.items() if code}),
+    Convention("MADLAD", {language: language for language in _CODES}, "<2{}>", before_the_text=True),
 )
 
 
@@ -130,11 +131,11 @@ class LanguageCodes:
             TranslationError: The tokenizer does not know one of them; the message lists those that it knows.
         """
         for language in (source, target):
-            if language not in _LANGUAGES:
-                raise TranslationError(f"{language!r} is no language of MIRACL; those are {', '.join(_LANGUAGES)}")
+            if language not in LANGUAGES:
+                raise TranslationError(f"{language!r} is no language of MIRACL; those are {', '.join(LANGUAGES)}")
         if self.convention is None:
             prefix = self._prefix or ""
-            names = {"{source}": _LANGUAGES[source][0], "{target}": _LANGUAGES[target][0]}
+            names = {"{source}": english_name(source), "{target}": english_name(target)}
             for placeholder, name in names.items():
                 prefix = prefix.replace(placeholder, name)
             return Direction(prefix=prefix)
@@ -164,7 +165,7 @@ class LanguageCodes:
     def _id(self, language: str) -> int:
         if language not in self._ids:
             raise TranslationError(
-                f"{self._model} does not know {_LANGUAGES[language][0]} ({language}); of MIRACL's languages it knows "
+                f"{self._model} does not know {english_name(language)} ({language}); of MIRACL's languages it knows "
                 f"{', '.join(self._ids)}"
             )
         return self._ids[language]

@@ -20,10 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.collections.miracl import LANGUAGES
 from mteb_hybrid.errors import TranslationError
 from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.translation import quality as figures
-from mteb_hybrid.translation.codes import MIRACL_LANGUAGES
 from mteb_hybrid.translation.folder import TranslationFolder, compatible_folder, write_translations
 from mteb_hybrid.translation.manifest import Provenance, Sample, sample_topics, text_of
 from mteb_hybrid.translation.topics import LOCAL, load_topics, read_topics
@@ -81,11 +81,11 @@ def corpus_languages(query_language: str, chosen: str | None = None) -> list[str
     """
     named = [language.strip() for language in chosen.split(",")] if chosen is not None else []
     for language in (query_language, *named):
-        if language not in MIRACL_LANGUAGES:
-            raise TranslationError(f"{language!r} is no language of MIRACL; those are {', '.join(MIRACL_LANGUAGES)}")
+        if language not in LANGUAGES:
+            raise TranslationError(f"{language!r} is no language of MIRACL; those are {', '.join(LANGUAGES)}")
     if query_language in named or len(set(named)) < len(named):
         raise TranslationError(f"{chosen}: name each corpus language once, and not the query language {query_language}")
-    return named or [language for language in MIRACL_LANGUAGES if language != query_language]
+    return named or [language for language in LANGUAGES if language != query_language]
 
 
 def translate_topics(

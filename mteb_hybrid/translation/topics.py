@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.collections.miracl import MIRACL
 from mteb_hybrid.collections.remote import DATA_VARIABLE, data_folder
 from mteb_hybrid.errors import CollectionError, DownloadError
 
@@ -11,9 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-DATASET = "mteb/MIRACLRetrieval"
-REVISION = "9c09abc13478308c27598f350e31d8f06b9b5481"
-SPLIT = "dev"
+DATASET, REVISION, SPLIT = MIRACL.path, MIRACL.revision, MIRACL.split
 LOCAL = "local"  # revision of topics whose data set cannot be told; translations carry their sources anyway
 
 

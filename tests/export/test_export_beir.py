@@ -1,4 +1,4 @@
-"""Exported tasks, read back by other readers than the one that wrote them."""
+"""Tasks exported in BEIR's layout, read back by other readers than the writer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import mteb
 import pytest
 import pytrec_eval
 from datasets import Dataset
+from made_tasks import CORPUS, DEV, TEST, made_task, split_data
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from typer.testing import CliRunner
 
@@ -87,29 +88,6 @@ def odd_task(passage: str, **columns):
     return task
 
 
-def split_data(corpus: dict[str, str], queries: dict[str, str], judged, **more):
-    """A split as MTEB's loader gives it."""
-    return {
-        "corpus": Dataset.from_dict({"id": list(corpus), "title": [""] * len(corpus), "text": list(corpus.values())}),
-        "queries": Dataset.from_dict({"id": list(queries), "text": list(queries.values())}),
-        "relevant_docs": judged,
-        "top_ranked": None,
-        **more,
-    }
-
-
-def made_task(splits, *, name="Made", revision="1"):
-    """A loaded task of MTEB's own class with this data."""
-    update = {"eval_langs": ["eng-Latn"], "name": name, "dataset": {"path": "x/y", "revision": revision}}
-    metadata = mteb.get_task("MiniQARMonolingual").metadata.model_copy(update=update)
-    task = type("Made", (AbsTaskRetrieval,), {"metadata": metadata})()
-    task.dataset, task.data_loaded = {"default": splits}, True
-    return task
-
-
-CORPUS = {"d1": "one", "d2": "two"}
-DEV = split_data(CORPUS, {"q1": "1?", "q2": "2?"}, {"q1": {"d1": 1}, "q2": {"d2": 2}})
-TEST = split_data(CORPUS, {"q2": "2?", "q3": "3?"}, {"q2": {"d1": 1}, "q3": {"d2": 1}})
 SPLITS = {
     "one corpus object": ({"dev": DEV, "test": TEST | {"corpus": DEV["corpus"]}}, [""]),
     "equal corpora": ({"dev": DEV, "test": TEST}, [""]),
@@ -148,69 +126,6 @@ def test_a_single_split_is_streamed(tmp_path, monkeypatch):
     monkeypatch.setattr(beir, "rows", lambda dataset: read.append(dataset.column_names) or rows(dataset))
     export_beir(made_task({"dev": DEV}), tmp_path)
     assert read == [["id", "title", "text"], ["id", "text"]]
-
-
-def test_the_same_export_again(tmp_path):
-    """Files are replaced, also damaged and missing ones, and runs stay."""
-    task = made_task({"dev": DEV, "test": TEST})
-    (folder,) = export_beir(task, tmp_path)
-    content = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    (folder / "corpus.jsonl").write_text("damaged", encoding="utf-8")
-    (folder / "qrels" / "dev.tsv").unlink()
-    run = folder / "runs" / "dev" / "model@1.trec"
-    run.parent.mkdir(parents=True)
-    run.write_text("q1 Q0 d1 1 1 model@1\n", encoding="utf-8")
-    assert export_beir(task, tmp_path) == [folder]
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path != run} == content
-    assert run.exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"name": "Other"}, "holds files of Made default, data 1, dev, test, not of Other default, data 1, dev, test"),
-        ({"revision": "2"}, "holds files of Made default, data 1, dev, test, not of Made default, data 2, dev, test"),
-        (
-            {"splits": {"test": TEST}},
-            "holds files of Made default, data 1, dev, test, not of Made default, data 1, test",
-        ),
-    ],
-)
-def test_files_of_something_else_are_left_alone(change, message, tmp_path):
-    """Another task, revision of the data, or choice of splits: refused, and no file changes."""
-    original = {"splits": {"dev": DEV, "test": TEST}}
-    export_beir(made_task(**original), tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(ResultsError, match=message):
-        export_beir(made_task(**(original | change)), tmp_path)
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.parametrize("note", [None, "{", "[]", '{"task": "Made"}'])
-def test_files_that_nothing_explains_are_left_alone(note, tmp_path):
-    """A folder with files and without a note, or a damaged one, is refused before any subset is written."""
-    (tmp_path / "en").mkdir()
-    (tmp_path / "en" / "notes.txt").touch()
-    if note is not None:
-        (tmp_path / "en" / "task.json").write_text(note, encoding="utf-8")
-    with pytest.raises(ResultsError, match=r"en holds files that no task\.json explains"):
-        export_beir(mteb.get_task("MiniQARMonolingual", hf_subsets=["de", "en"]), tmp_path)
-    assert not (tmp_path / "de").exists()
-
-
-def test_an_interrupted_export_can_be_repeated(tmp_path, monkeypatch):
-    """The note is written first, so that the files that are there are known to be the task's."""
-    task = made_task({"dev": DEV})
-
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(beir, "_write_judgments", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            export_beir(task, tmp_path)
-    (folder,) = export_beir(task, tmp_path)
-    assert (folder / "qrels" / "dev.tsv").exists()
 
 
 def test_what_the_layout_has_no_place_for(tmp_path, caplog):

@@ -6,6 +6,7 @@ import copy
 
 import mteb
 import pytest
+from beir_folders import write_folder
 from datasets import Dataset
 from encoders import CountingEncoder
 from huggingface_hub import DatasetCard
@@ -18,6 +19,7 @@ from mteb_hybrid.cli import app
 from mteb_hybrid.collections import miniqa_r
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.export import export_hub, hub
+from mteb_hybrid.tasks import from_beir
 
 ISO = ["ara", "deu", "ell", "eng", "hin", "rus", "spa", "tha", "tur", "vie", "zho"]
 
@@ -196,6 +198,15 @@ def test_large_tables_are_cut_into_files(tmp_path, monkeypatch):
     folder = export_hub(task, tmp_path / "hub")
     assert len(list((folder / "corpus").glob("test-*-of-*.parquet"))) > 1
     assert rows(loaded(folder)["corpus"]) == rows(task.dataset["default"]["test"]["corpus"])
+
+
+def test_the_card_names_languages_that_only_passages_have(tmp_path):
+    """English questions of a pool of English and Italian, which none of our collections has: the card names both."""
+    documents = [{"_id": code, "text": f"A text in {code}.", "language": code} for code in ("en", "it")]
+    queries = [{"_id": "q", "text": "Which?", "language": "en"}]
+    folder = write_folder(tmp_path / "mine", documents, queries, [("q", "en", 1), ("q", "it", 1)])
+    (task,) = (one for one in from_beir("Mine", folder, register=False) if one.__name__ == "MineMultilingual")
+    assert card(export_hub(task(), tmp_path / "hub")).data.language == ["eng", "ita"]
 
 
 def test_the_card_says_what_the_task_says(tmp_path):

@@ -20,7 +20,7 @@ from mteb_hybrid.metrics import (
     relevant_languages,
 )
 
-EN, DE, FR, SW = range(4)
+EN, DE, FR = range(3)
 K = st.integers(1, 15)
 LANGUAGE = st.integers(0, len(LANGUAGES) - 1)
 TARGET = st.lists(st.integers(0, 5), min_size=4, max_size=4).filter(any).map(lambda sizes: np.array(sizes, dtype=float))

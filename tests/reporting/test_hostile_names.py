@@ -11,13 +11,12 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hostile_words import INJECTIONS, ORDERS, WORDS
+from hostile_words import INJECTIONS, ORDERS, WORDS, write_results
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_tables import write
 from pages import Page
 from rich.console import Console
-from test_hostile_text import write_results
 
 from mteb_hybrid.across import AcrossLanguages
 from mteb_hybrid.rank_table import RankTable, find_tables

@@ -1,9 +1,14 @@
-"""What all tests of training share."""
+"""What the tests of training share."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from evaluated_parts import tiny
+from loss_batches import loaded, model
+from recipe_trainings import base, recipe, trained
+
+__all__ = ["base", "loaded", "model", "recipe", "tiny", "trained"]
 
 
 @pytest.fixture(scope="module", autouse=True)

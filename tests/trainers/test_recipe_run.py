@@ -1,12 +1,9 @@
-"""Training by a recipe: what comes out, and that it is what the recipe asked for."""
+"""Training by a recipe: what comes out, early stopping, and that every option arrives."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,60 +12,17 @@ import numpy as np
 import pytest
 import torch
 from mteb.types import PromptType
-from safetensors.numpy import load_file
+from recipe_trainings import (
+    _no_network,  # noqa: F401 - for every test here
+    assert_same_weights,
+    weights,
+)
 from sentence_transformers import SentenceTransformer
-from tiny_recipes import tiny_model, tiny_recipe
 
 from mteb_hybrid import _mteb
-from mteb_hybrid.errors import RecipeError
 from mteb_hybrid.trainers import HybridBatchSampler
-from mteb_hybrid.trainers.losses.hybrid import HybridLoss
-from mteb_hybrid.trainers.recipes import Recipe, TrainingSummary, run, train
+from mteb_hybrid.trainers.recipes import Recipe, TrainingSummary, train
 from mteb_hybrid.trainers.recipes.data import build_views
-from mteb_hybrid.trainers.recipes.output import OutputDirectory
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_network() -> Iterator[None]:
-    """Whoever connects to anything but another process of this machine fails."""
-    before = socket.socket.connect
-
-    def connect(self: socket.socket, *where: Any) -> None:
-        assert self.family == socket.AF_UNIX, "a training from local files needs no network"
-        before(self, *where)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", connect)
-        yield
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("models") / "base")
-
-
-@pytest.fixture(scope="module")
-def recipe(base: Path) -> Recipe:
-    small = ["evaluation.collection=miniqa-r", "evaluation.languages=['de', 'tr']", "evaluation.max_queries=4"]
-    return tiny_recipe(base, "sampler.alpha=0.4", "evaluation.max_passages=9", *small)
-
-
-@pytest.fixture(scope="module")
-def trained(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingSummary]:
-    """The output directory of a training that was never interrupted, and its summary."""
-    output = tmp_path_factory.mktemp("trained") / "mine"
-    return output, train(recipe, output)
-
-
-def weights(folder: Path) -> dict[str, Any]:
-    return dict(load_file(folder / "model.safetensors"))
-
-
-def assert_same_weights(one: Path, other: Path) -> None:
-    left, right = weights(one), weights(other)
-    assert left.keys() == right.keys()
-    for name in left:
-        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
 class TestResult:
@@ -174,151 +128,6 @@ class TestResult:
         assert before.name == "local/mine"
 
 
-class TestResume:
-    """A run that was killed."""
-
-    def interrupted(self, recipe: Recipe, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Train, and die in the third step."""
-        forward, calls = HybridLoss.forward, []
-
-        def dying(self: HybridLoss, *arguments: Any) -> Any:
-            calls.append(self.model.training)
-            if sum(calls) == 3:
-                raise KeyboardInterrupt
-            return forward(self, *arguments)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(HybridLoss, "forward", dying)
-            with pytest.raises(KeyboardInterrupt):
-                train(recipe, output)
-        assert not (output / "modules.json").exists()
-
-    def test_ends_as_if_it_was_not(
-        self, trained: tuple[Path, TrainingSummary], recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The weights are those of the run that was not interrupted, dropout and all, bit by bit."""
-        output = tmp_path / "killed"
-        self.interrupted(recipe, output, monkeypatch)
-        assert [path.name for path in (output / "training").glob("checkpoint-*")] == ["checkpoint-2"]
-        with pytest.raises(RecipeError, match="is not empty: --resume goes on with it"):
-            train(recipe, output)
-        with pytest.raises(RecipeError, match=r"sampler\.alpha: 0\.4, now 1\.0"):
-            train(recipe.changed(["sampler.alpha=1"]), output, resume=True)
-        summary = train(recipe, output, resume=True)
-        assert_same_weights(output, trained[0])
-        assert summary.metrics == trained[1].metrics
-
-    @pytest.mark.parametrize("patience", ["", "1"])
-    def test_killed_while_the_model_is_saved(self, recipe: Recipe, tmp_path: Path, patience: str) -> None:
-        """All steps are done, or it stopped early, but the model is not there: --resume saves it and trains no more."""
-        changes = ["training.schedule=constant", "training.learning_rate=0.5", f"training.patience={patience}"]
-        changed = recipe.changed([*changes, f"training.steps={40 if patience else 4}"])
-        whole, output = tmp_path / "whole", tmp_path / "unsaved"
-        before = train(changed, whole)
-        assert before.trained_steps < 40
-        shutil.copytree(whole / "training", output / "training")
-        (output / "training" / "summary.json").unlink()
-        summary = train(changed, output, resume=True)
-        assert_same_weights(output, whole)
-        assert (summary.trained_steps, summary.best_step) == (before.trained_steps, before.best_step)
-        assert summary.metrics == pytest.approx(before.metrics)
-        logs = [json.loads((one / "training" / "trainer_state.json").read_text()) for one in (whole, output)]
-        losses = [[line for line in log["log_history"] if "loss" in line] for log in logs]
-        assert losses[0] == losses[1] != []
-
-    def test_another_base_model(self, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A directory of the same name with other weights is no model to go on with."""
-        base = tmp_path / "base"
-        shutil.copytree(recipe.model.name, base)
-        changed = recipe.changed([f"model.name={base}"])
-        self.interrupted(changed, tmp_path / "killed", monkeypatch)
-        (base / "config.json").write_text((base / "config.json").read_text() + " ")
-        with pytest.raises(RecipeError, match="begun with another model, other data or processes:\n  model: "):
-            train(changed, tmp_path / "killed", resume=True)
-
-    def test_done(self, trained: tuple[Path, TrainingSummary], recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Nothing is loaded again, and the summary is the one of before."""
-        monkeypatch.setattr(run, "build_views", None)
-        assert train(recipe, trained[0], resume=True) == trained[1]
-
-
-class TestRefused:
-    """What is found out before it costs anything."""
-
-    @pytest.fixture(autouse=True)
-    def _no_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def load_model(*_: Any) -> None:
-            raise AssertionError("the model is loaded last")
-
-        monkeypatch.setattr(run, "load_model", load_model)
-
-    def test_no_accelerate(self, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The message names the command that helps."""
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-        with pytest.raises(RecipeError, match=r'pip install "mteb-hybrid\[train\]"'):
-            train(recipe, dry_run=True)
-
-    def test_no_output(self, recipe: Recipe) -> None:
-        """Somewhere the model must go."""
-        with pytest.raises(RecipeError, match=r"output\.directory: is missing; --output"):
-            train(recipe)
-
-    def test_batches_too_large(self, recipe: Recipe, tmp_path: Path) -> None:
-        """Data that cannot fill a batch; and nothing is written."""
-        with pytest.raises(RecipeError, match=r"training\.batch_size: .*a step needs 400"):
-            train(recipe.changed(["training.batch_size=400"]), tmp_path / "mine")
-        assert not (tmp_path / "mine").exists()
-
-    @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-    def test_evaluation(self, recipe: Recipe) -> None:
-        """A metric or a language that the evaluation's data does not have."""
-        changes = ["evaluation.metric=rank_distance", "evaluation.languages=['en']"]
-        with pytest.raises(RecipeError, match=r"evaluation\.metric: main_metric must be one of"):
-            train(recipe.changed(changes), dry_run=True)
-        changes = ["evaluation.held_out=", "evaluation.metric=multilingual_map", "evaluation.languages=['xx']"]
-        with pytest.raises(RecipeError, match=r"evaluation\.languages: the collection has .*, and not xx"):
-            train(recipe.changed(changes), dry_run=True)
-
-    def test_fp16(self, recipe: Recipe) -> None:
-        """Without a GPU there is bf16."""
-        with pytest.raises(RecipeError, match=r"training\.precision: fp16 needs a GPU"):
-            train(recipe.changed(["training.precision=fp16"]), dry_run=True)
-
-
-class TestDryRun:
-    """Everything but the training."""
-
-    def test_writes_nothing(self, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The steps are counted."""
-        monkeypatch.chdir(tmp_path)
-        summary = train(recipe.changed(["training.steps=", "training.epochs=1.5"]), tmp_path / "mine", dry_run=True)
-        assert summary.steps == 15  # 40 items in batches of 4 are 10 steps
-        assert list(tmp_path.iterdir()) == []
-
-    def test_directory_is_looked_at(self, trained: tuple[Path, TrainingSummary], recipe: Recipe) -> None:
-        """What the training would refuse is refused."""
-        with pytest.raises(RecipeError, match="is not empty: --resume goes on with it"):
-            train(recipe, trained[0], dry_run=True)
-
-    def test_damaged_model(self, recipe: Recipe, tmp_path: Path) -> None:
-        """Whatever is wrong with its files, the key is named."""
-        shutil.copytree(recipe.model.name, tmp_path / "base")
-        (tmp_path / "base" / "model.safetensors").write_bytes(b"cut off")
-        with pytest.raises(RecipeError, match=r"model\.name: .*base cannot be loaded"):
-            train(recipe.changed([f"model.name={tmp_path / 'base'}"]), dry_run=True)
-
-    def test_no_such_model(self, recipe: Recipe, tmp_path: Path) -> None:
-        """A directory that is no model."""
-        (tmp_path / "empty").mkdir()
-        with pytest.raises(RecipeError, match=r"model\.name: .*empty cannot be loaded"):
-            train(recipe.changed([f"model.name={tmp_path / 'empty'}"]), dry_run=True)
-
-    def test_too_long(self, recipe: Recipe) -> None:
-        """More tokens than the model has positions would fail at the first long text."""
-        with pytest.raises(RecipeError, match=r"model\.max_seq_length: .* has 64 positions, got 65"):
-            train(recipe.changed(["model.max_seq_length=65"]), dry_run=True)
-
-
 class TestEarlyStopping:
     """patience, and which model is the result."""
 
@@ -370,11 +179,3 @@ def test_weights_in_half_precision(recipe: Recipe, tmp_path: Path) -> None:
     half.save_pretrained(str(tmp_path / "half"))
     model = load_model(recipe.changed([f"model.name={tmp_path / 'half'}"]), ["de"])
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-
-
-def test_interrupted_placing_is_no_model(trained: tuple[Path, TrainingSummary], tmp_path: Path) -> None:
-    """Before the summary is written a training does not count as done."""
-    shutil.copytree(trained[0], tmp_path / "mine")
-    (tmp_path / "mine" / "training" / "summary.json").unlink()
-    place = OutputDirectory(tmp_path / "mine")
-    assert place.check(Recipe.read(tmp_path / "mine" / "training" / "recipe.toml"), resume=True) is None

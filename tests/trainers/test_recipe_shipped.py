@@ -1,15 +1,18 @@
-"""The shipped recipes, from the model to the last option, on stand-ins of their models and data."""
+"""The shipped recipes, from the model to the last option, on stand-ins of their models and data; and the docs."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from parallel_items import write_mmarco
 from tiny_recipes import tiny_model
 
 from mteb_hybrid.collections import miniqa_r
-from mteb_hybrid.trainers.recipes import Recipe, data, shipped_recipes, train
+from mteb_hybrid.trainers.recipes import Recipe, data, schema, shipped_recipes, train
+from mteb_hybrid.trainers.recipes.schema import RecipeTables
 
 LANGUAGES = ("arabic", "chinese", "english", "german", "hindi", "russian", "spanish")
 
@@ -53,3 +56,21 @@ def test_on_a_collection(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_are_tried() -> None:
     """No recipe ships without one of the tests above."""
     assert shipped_recipes() == ["e5-small-mlqa-r", "labse-mmarco", "xlm-r-base-mmarco"]
+
+
+def test_every_key_is_documented() -> None:
+    """docs/training.md names each table of a recipe in a row of its own, with all of its keys; no others."""
+    text = (Path(__file__).parents[2] / "docs/training.md").read_text(encoding="utf-8")
+    cells = (line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| (`\[|\.\.\. `kind)", line))
+    documented = {cell[0]: set(re.findall(r"`(\w+)`", cell[1])) for cell in cells}
+    tables = {name: field.default for name, field in RecipeTables.model_fields.items() if name != "data"}
+    kinds = {"model": schema.ModelTable, "training": schema.TrainingTable, "evaluation": schema.EvaluationTable}
+    for name, default in tables.items():
+        assert documented.pop(f"`[{name}]`") == set(kinds.get(name, type(default)).model_fields)
+    common = documented.pop("`[[data]]` of every kind")
+    for table in (schema.CollectionData, schema.TableData, schema.PairsData, schema.BeirData, schema.MmarcoData):
+        kind = get_args(table.model_fields["kind"].annotation)[0]
+        (row,) = [keys for words, keys in documented.items() if f'"{kind}"' in words] or [set()]
+        assert row == set(table.model_fields) - common
+        assert common - set(table.model_fields) <= {"languages"}
+    assert len(documented) == 4

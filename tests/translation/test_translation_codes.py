@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mteb_hybrid.collections.miracl import LANGUAGES
 from mteb_hybrid.errors import TranslationError
-from mteb_hybrid.translation.codes import CONVENTIONS, MIRACL_LANGUAGES, Direction, LanguageCodes
+from mteb_hybrid.translation.codes import CONVENTIONS, Direction, LanguageCodes
 
 ORDINARY = ["<s>", "<pad>", "</s>", "<unk>", "▁a", "en", "sw", "de"]
 
@@ -85,10 +86,10 @@ def test_madlad() -> None:
 def test_every_language() -> None:
     """Each family has a code of its own for every language of MIRACL, but for mBART-50, which has no Yoruba."""
     for convention in CONVENTIONS:
-        lacking = set(MIRACL_LANGUAGES) - set(convention.codes)
+        lacking = set(LANGUAGES) - set(convention.codes)
         assert lacking == ({"yo"} if convention.name == "mBART-50" else set())
         assert len(set(convention.codes.values())) == len(convention.codes)
-    assert len(MIRACL_LANGUAGES) == 18
+    assert len(LANGUAGES) == 18
 
 
 def test_codes_of_the_families_tokenizers() -> None:

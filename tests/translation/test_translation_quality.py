@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from named_folders import named_folder
 
+from mteb_hybrid.collections.miracl import LANGUAGES
 from mteb_hybrid.translation import quality
-from mteb_hybrid.translation.codes import MIRACL_LANGUAGES
 from mteb_hybrid.translation.quality import SCRIPTS, assess, in_wrong_script, round_trip_chrf, wrong_language
 from mteb_hybrid.translation.topics import read_topics
 
@@ -47,11 +47,11 @@ def test_shares() -> None:
     assert found.round_trip_chrf is None
 
 
-@pytest.mark.parametrize("language", MIRACL_LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_scripts(language: str) -> None:
     """Every language's own text is in its script; that of a language of another script is not."""
     assert not in_wrong_script(RIGHT_SCRIPT[language], language)
-    for other in MIRACL_LANGUAGES:
+    for other in LANGUAGES:
         shared = set(SCRIPTS[language]) & set(SCRIPTS[other])
         if not shared:
             assert in_wrong_script(RIGHT_SCRIPT[other], language), other
@@ -66,7 +66,7 @@ def test_majority() -> None:
     assert not in_wrong_script("", "ru")
 
 
-@pytest.mark.parametrize("language", MIRACL_LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_identified_language(language: str) -> None:
     """py3langid takes each language's sentence for that language, and a Japanese one for none of the others."""
     pytest.importorskip("py3langid")

@@ -59,7 +59,6 @@ def training_rows(dataset: Dataset) -> TrainingRows:
 def _read(plain: Dataset, languages: tuple[str, str], texts: list[str]) -> TrainingRows:
     if not len(plain):
         raise TrainingDataError("the Dataset of pairs is empty")
-    names: list[str] = []
     codes = []
     for column in languages:
         values = np.array(plain.select_columns([column])[:][column])
