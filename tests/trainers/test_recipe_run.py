@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import shutil
@@ -15,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 from mteb.types import PromptType
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 from tiny_recipes import tiny_model, tiny_recipe
 
 from mteb_hybrid import _mteb
-from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.errors import RecipeError, StorageError
 from mteb_hybrid.trainers import HybridBatchSampler
 from mteb_hybrid.trainers.losses.hybrid import HybridLoss
 from mteb_hybrid.trainers.recipes import Recipe, TrainingSummary, run, train
@@ -378,3 +380,59 @@ def test_interrupted_placing_is_no_model(trained: tuple[Path, TrainingSummary], 
     (tmp_path / "mine" / "training" / "summary.json").unlink()
     place = OutputDirectory(tmp_path / "mine")
     assert place.check(Recipe.read(tmp_path / "mine" / "training" / "recipe.toml"), resume=True) is None
+
+
+NOTES = [["data.json"], [".data.json.abcdefgh.tmp"], ["data.json", ".recipe.toml.abcdefgh.tmp"], []]
+
+
+@pytest.mark.parametrize("left", NOTES)
+def test_killed_before_the_recipe_was_noted(recipe: Recipe, tmp_path: Path, left: list[str]) -> None:
+    """Nothing is lost then, so that the same command may begin again, with --resume or without."""
+    (tmp_path / "mine" / "training").mkdir(parents=True)
+    for name in left:
+        (tmp_path / "mine" / "training" / name).write_text("{")
+    for resume in (True, False):
+        assert OutputDirectory(tmp_path / "mine").check(recipe, resume=resume) is None
+    (tmp_path / "mine" / "training" / "thesis.txt").write_text("mine")
+    with pytest.raises(RecipeError, match="is not empty"):
+        OutputDirectory(tmp_path / "mine").check(recipe, resume=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 11392 vs 11280"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_no_room_for_a_checkpoint(tmp_path: Path, error: Exception) -> None:
+    """Whoever finds out, the reason is said, and half a checkpoint does not take room."""
+    place = OutputDirectory(tmp_path / "mine")
+
+    def save() -> None:
+        with place.writing(1):
+            (place.training / "checkpoint-2").mkdir(parents=True)
+            (place.training / "checkpoint-2" / "optimizer.pt").write_bytes(b"half")
+            raise error
+
+    with pytest.raises(StorageError, match="mine cannot be written: No space left on device"):
+        save()
+    assert not list(place.training.iterdir())
+
+
+def test_other_errors_of_a_training(tmp_path: Path) -> None:
+    """They are none of the disk's."""
+    with pytest.raises(RuntimeError, match="out of memory"), OutputDirectory(tmp_path / "mine").writing(1):
+        raise RuntimeError("CUDA out of memory")
+
+
+def test_one_training_in_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one waits, then gives up; after the first it may begin."""
+    pytest.importorskip("fcntl")
+    monkeypatch.setattr("mteb_hybrid.trainers.recipes.output._PATIENCE", 0.0)
+    first, second = (OutputDirectory(tmp_path / "mine").alone() for _ in range(2))
+    with first, pytest.raises(RecipeError, match="another process trains here"), second:
+        pass
+    with OutputDirectory(tmp_path / "mine").alone():
+        pass
