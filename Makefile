@@ -2,6 +2,7 @@
 #   make demo   an environment, the package, a real `mteb run` on the embedded collection, a summary
 #   make test   an environment, the package, its tests
 #   make fuzz   an environment, the package, hostile input for its readers for half an hour
+#   make torture  an environment, the package, kill -9 at random moments, full disks; a quarter of an hour; writes its log
 # PIP_ARGS passes options on to pip, for instance the address of torch's CPU builds:
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
@@ -21,7 +22,10 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt $(PI
 # `make fuzz FUZZ_ARGS="--target lareqa --cases 1000000"` for one reader; quicker to new code where atheris is installed
 FUZZ_ARGS ?= --cases 100000 --seconds 60
 
-.PHONY: demo test fuzz lint format clean
+# `make torture TORTURE_ARGS="--subject train --kills 200 --seed 7"` for one kind of work
+TORTURE_ARGS ?= --kills 50
+
+.PHONY: demo test fuzz torture lint format clean
 
 demo: $(VENV)/.ready
 	HF_DATASETS_DISABLE_PROGRESS_BARS=1 $(BIN)/mteb run --model mteb-hybrid/char-ngram --tasks MiniQARMonolingual MiniQARCrossLingual MiniQARMultilingual \
@@ -33,6 +37,9 @@ test: $(VENV)/.ready
 
 fuzz: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py $(FUZZ_ARGS)
+
+torture: $(VENV)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/torture.py --log tests/torture/LOG.md $(TORTURE_ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

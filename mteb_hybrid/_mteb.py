@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import RegistrationError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mteb.abstasks.task_metadata import TaskMetadata
     from mteb.benchmarks.benchmark import Benchmark
     from mteb.models.model_meta import ModelMeta
+    from mteb.results import TaskResult
     from mteb.types import PromptType
 
     from mteb_hybrid.exact import Similarity
@@ -184,6 +187,27 @@ def run_command(arguments: Sequence[str]) -> None:
     main = _need(importlib.import_module("mteb.cli"), "main")
     with patch.object(sys, "argv", ["mteb", *arguments]):
         main()
+
+
+def wrap_to_disk(write: Callable[[Callable[[TaskResult, Path], None], TaskResult, Path], None]) -> None:
+    """Have MTEB store every result by ``write(to_disk, result, path)``; a second call changes nothing."""
+    from mteb.results import TaskResult
+
+    original = _need(TaskResult, "to_disk")
+    if hasattr(original, _OURS):
+        return
+
+    @functools.wraps(original)
+    def to_disk(self: TaskResult, path: Path) -> None:
+        write(original, self, Path(path))
+
+    setattr(to_disk, _OURS, True)
+    TaskResult.to_disk = to_disk  # type: ignore[method-assign]
+
+
+def model_meta_content(meta: ModelMeta) -> str:
+    """What MTEB writes into a ``model_meta.json``."""
+    return json.dumps(_need(meta, "to_dict")(), default=str, indent=4)
 
 
 def model_meta_of(model: Any) -> ModelMeta:

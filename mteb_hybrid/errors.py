@@ -14,6 +14,7 @@
     ├── TrainingDataError (ValueError)     training data cannot be read, or cannot give the batches that are asked for
     ├── RecipeError (ValueError)           a training recipe is wrong, or does not fit what is there
     ├── TranslationError (ValueError)      queries cannot be translated, or translations cannot be used
+    ├── StorageError (OSError)             a file cannot be written: no room, or no permission
     ├── ClusterError (RuntimeError)        a Ray cluster cannot be used, or work on it failed
     └── RegistrationError (RuntimeError)   MTEB and this package do not fit each other
 """
@@ -65,6 +66,10 @@ class RecipeError(MtebHybridError, ValueError):
 
 class TranslationError(MtebHybridError, ValueError):
     """Queries cannot be translated, or translations cannot be used; the message says where and what to do."""
+
+
+class StorageError(MtebHybridError, OSError):
+    """A file cannot be written; the message names it, the reason and what to do."""
 
 
 class ClusterError(MtebHybridError, RuntimeError):

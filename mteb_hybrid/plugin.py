@@ -85,12 +85,14 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
         return evaluate(model, tasks, **options)
     from mteb_hybrid.embeddings import STORE
     from mteb_hybrid.tasks.faiss_search import searched
+    from mteb_hybrid.tasks.result_files import write_whole
     from mteb_hybrid.tasks.stale import prepare
 
     if isinstance(tasks, Iterator):  # is looked at more than once
         tasks = list(tasks)
     model = searched(model, tasks)
     prepare(evaluate, model, tasks, **options)
+    write_whole()
     with STORE.run():
         result = evaluate(model, tasks, **options)
         if options.get("prediction_folder") is not None:

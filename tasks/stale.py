@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import re
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import _mteb
+from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.errors import StorageError
 from mteb_hybrid.tasks.predictions import our_tasks
 from mteb_hybrid.tasks.ranked import asked_depth
+from mteb_hybrid.tasks.result_files import forget, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +55,10 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
     cache = options["cache"] if "cache" in options else _mteb.default_cache(evaluate)
     cached = strategy == "only-missing" and hasattr(cache, "load_task_result")
     meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs")) if ours and cached else None
+    forget()
+    if meta is not None:
+        for task in ours:
+            watch(cache.get_task_result_path(task.metadata.name, meta))
     results = [None if meta is None else _load(cache, task.metadata.name, meta) for task in ours]
     if options.get("raise_error", True) and strategy != "only-cache":
         for task, result in zip(ours, results, strict=True):
@@ -57,7 +66,9 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
                 task.check()
     if meta is not None:
         for task, result in zip(ours, results, strict=True):
-            _set_aside(task, result, cache.get_task_result_path(task.metadata.name, meta), str(meta.name))
+            path = cache.get_task_result_path(task.metadata.name, meta)
+            _set_aside(task, result, path, str(meta.name))
+            _complete_meta(path, meta)
 
 
 def _load(cache: Any, task: str, meta: ModelMeta) -> Any:
@@ -67,7 +78,8 @@ def _load(cache: Any, task: str, meta: ModelMeta) -> Any:
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever half a file, or another one, leads to
         path: Path = cache.get_task_result_path(task, meta)
         broken = path.with_name(f"{path.name}.broken")
-        path.replace(broken)
+        with contextlib.suppress(FileNotFoundError):  # another process has set it aside just now
+            path.replace(broken)
         logger.warning(
             "%s: the cached results of %s cannot be read (%s); they are now in %s, and evaluated again",
             task, meta.name, str(error).partition("\n")[0], broken,
@@ -95,6 +107,22 @@ def _set_aside(task: AbsTaskRankedRetrieval, result: Any, path: Path, model: str
         path.replace(aside)
     if not path.exists() and _aside(path, revision).is_file():
         _aside(path, revision).replace(path)
+
+
+def _complete_meta(path: Path, meta: ModelMeta) -> None:
+    """Write the note of the model beside a result if it is not there, or cut off: MTEB's own reader needs it.
+
+    MTEB writes it after the result, and never again once all subsets are there.
+    """
+    note = path.with_name("model_meta.json")
+    if not path.is_file():
+        return
+    try:
+        json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # a cache that cannot be written is still read
+        with contextlib.suppress(StorageError), atomic_path(note) as temporary:
+            temporary.write_text(_mteb.model_meta_content(meta), encoding="utf-8")
 
 
 def _aside(path: Path, revision: str) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.atomic import atomic_path, locked, remove_abandoned
+from mteb_hybrid.errors import StorageError
 
 
 def names(folder: Path) -> list[str]:
@@ -149,3 +151,91 @@ def test_nobody_else_reads_an_unfinished_file(tmp_path: Path, umask) -> None:
     umask(0o000)
     with atomic_path(tmp_path / "result.json") as temporary:
         assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_no_room(tmp_path: Path, number: int) -> None:
+    """A full disk is our error, with the file's name and what to do; the old file stays, and nothing beside it."""
+    path = tmp_path / "result.json"
+    path.write_text("old")
+
+    def write() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half of the n")
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(StorageError, match=r"result\.json cannot be written: .*run the same again") as raised:
+        write()
+    assert raised.value.errno == number
+    assert os.strerror(number) in str(raised.value)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["result.json"]
+
+
+def test_no_room_for_the_last_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some disks say only when they are flushed that they are full."""
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"), atomic_path(tmp_path / "result.json") as temporary:
+        temporary.write_text("new")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A file in its place is our error too."""
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "result.json"
+    with pytest.raises(StorageError, match=r"result\.json cannot be written"), atomic_path(path):
+        pass
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    """What the body reads and does not find is not for want of room."""
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "result.json"):
+        (tmp_path / "nothing").read_text()
+
+
+def left_behind(folder: Path, name: str, *, age: float) -> Path:
+    """A temporary file as a killed process leaves it."""
+    path = folder / f".{name}.abcdefgh.tmp"
+    path.write_text("half")
+    os.utime(path, (path.stat().st_mtime - age, path.stat().st_mtime - age))
+    return path
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """The next writer of the same file removes it, if nobody has just begun it; other files' are left alone."""
+    pytest.importorskip("fcntl")
+    left_behind(tmp_path, "result.json", age=60)
+    young = left_behind(tmp_path, "young", age=0).rename(tmp_path / ".result.json.ijklmnop.tmp")
+    other = left_behind(tmp_path, "other.json", age=60)
+    with atomic_path(tmp_path / "result.json") as temporary:
+        temporary.write_text("new")
+    assert names(tmp_path) == sorted([young.name, other.name, "result.json"])
+    remove_abandoned(tmp_path)
+    assert names(tmp_path) == sorted([young.name, "result.json"])
+
+
+def test_what_is_being_written_is_not_removed(tmp_path: Path) -> None:
+    """A writer that takes its time keeps its temporary file, however old."""
+    path = tmp_path / "result.json"
+    with atomic_path(path) as slow:
+        slow.write_text("slow")
+        os.utime(slow, (0, 0))
+        with atomic_path(path) as quick:
+            quick.write_text("quick")
+    assert path.read_text() == "slow"
+
+
+def test_locked(tmp_path: Path) -> None:
+    """Within the body nobody else can lock the folder; after it everybody can."""
+    fcntl = pytest.importorskip("fcntl")
+    with locked(tmp_path / "made"):
+        handle = os.open(tmp_path / "made", os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(handle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mteb_hybrid.atomic import make_readable
+from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import CollectionError, DownloadError
 from mteb_hybrid.file_names import user_path
 
@@ -89,6 +88,10 @@ class RemoteFiles:
             )
         return path
 
+    def _check(self, path: Path, name: str) -> None:
+        if (digest := _sha256(path)) != self.sha256[name]:
+            raise ValueError(f"its SHA-256 is {digest}, expected {self.sha256[name]}")
+
     def _download(self, name: str) -> Path:
         import pooch
         import requests
@@ -99,15 +102,13 @@ class RemoteFiles:
             f"Check the network and try again, or put the file into DIR/{self.folder}/{name} by hand and set "
             f"{DATA_VARIABLE}=DIR"
         )
+        path = folder / name
         try:
-            # pooch writes beside the target and renames, checks the sum before that, and keeps a good cached file
-            fetched = pooch.retrieve(
-                url,
-                known_hash=f"sha256:{self.sha256[name]}",
-                fname=name,
-                path=folder,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=60),
-            )
+            if path.is_file() and _sha256(path) == self.sha256[name]:
+                return path
+            with atomic_path(path) as temporary:
+                pooch.HTTPDownloader(progressbar=True, timeout=60)(url, str(temporary), None)
+                self._check(temporary, name)
         except requests.RequestException as error:
             raise DownloadError(f"{url} could not be fetched: {error}. {cure}") from error
         except ValueError as error:
@@ -115,8 +116,12 @@ class RemoteFiles:
                 f"{url} sent other bytes than the pinned file, or no proper answer: {error}. {cure}"
             ) from error
         except OSError as error:
-            raise DownloadError(f"{url} could not be stored in {folder}: {error}. {cure}") from error
-        # pooch's files are private; a cache may be shared
-        with contextlib.suppress(OSError):
-            make_readable(Path(fetched))
-        return Path(fetched)
+            raise DownloadError(
+                f"{url} could not be stored in {folder}: {error}. {CACHE_VARIABLE} can name another folder. {cure}"
+            ) from error
+        return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -77,7 +77,10 @@ class KeptEmbeddings:
         if self.folder is None:
             return
         with atomic_path(self._path(start, stop)) as path, path.open("wb") as file:
-            np.save(file, embeddings, allow_pickle=False)
+            # as np.save does, which says neither the file nor the reason where the disk is full
+            embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(embeddings))
+            file.write(embeddings.data)
 
     def _path(self, start: int, stop: int) -> Path:
         assert self.folder is not None

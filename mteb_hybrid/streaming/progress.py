@@ -17,7 +17,7 @@ from mteb_hybrid.counted import Ranking
 from mteb_hybrid.streaming.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Progress:
     def describe(self, key: Mapping[str, Any]) -> None:
         """Write what the folder belongs to, for people."""
         if self.folder is not None:
-            with atomic_path(self.folder / "key.json") as path:
+            with _unless_removed(self.folder / "key.json") as path:
                 path.write_text(json.dumps(key, indent=2, ensure_ascii=False, default=str), encoding="utf-8")
 
     def load_anchors(self) -> dict[str, NDArray[np.float32]] | None:
@@ -105,8 +105,18 @@ class Progress:
     def _save(self, name: str, **arrays: Any) -> None:
         if self.folder is None:
             return
-        with atomic_path(self.folder / name) as path, path.open("wb") as file:
+        with _unless_removed(self.folder / name) as path, path.open("wb") as file:
             np.savez(file, format=np.int64(FORMAT), **arrays)
+
+
+@contextlib.contextmanager
+def _unless_removed(path: Path) -> Iterator[Path]:
+    """As `atomic_path`; nothing is written where another process, that made the same pass, takes the folder away."""
+    try:
+        with atomic_path(path) as temporary:
+            yield temporary
+    except FileNotFoundError:
+        logger.info("%s was removed while it was written: another process has done the same", path)
 
 
 def _array(found: Any, dtype: np.dtype[Any], ndim: int) -> NDArray[Any]:

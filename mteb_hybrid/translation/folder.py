@@ -19,7 +19,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.atomic import atomic_path, locked
 from mteb_hybrid.errors import TranslationError
 from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.translation.manifest import (
@@ -169,24 +169,25 @@ def write_translations(
     if empty:
         raise TranslationError(f"{path} was not written: the translations of {_few(empty)} are empty")
     _check_complete(path, translations, topics, provenance.sampled, more_topics=False)
-    existing = compatible_folder(folder, provenance)
     lines = [
         json.dumps({"_id": topic, "text": text, "source": topics[topic]}, ensure_ascii=False) + "\n"
         for topic, text in translations.items()
     ]
     data = "".join(lines).encode()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-    entry = FileEntry(sha256=hashlib.sha256(data).hexdigest(), queries=len(lines))
-    written = TranslationFolder(
-        path=folder,
-        provenance=provenance,
-        files={**(existing.files if existing else {}), subset: entry},
-        quality={**(existing.quality if existing else {}), subset: dict(quality or {})},
-    )
-    manifest = manifest_content(provenance, written.files, written.quality)
-    with atomic_path(folder / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with locked(folder):  # another process may add a subset of its own
+        existing = compatible_folder(folder, provenance)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+        entry = FileEntry(sha256=hashlib.sha256(data).hexdigest(), queries=len(lines))
+        written = TranslationFolder(
+            path=folder,
+            provenance=provenance,
+            files={**(existing.files if existing else {}), subset: entry},
+            quality={**(existing.quality if existing else {}), subset: dict(quality or {})},
+        )
+        manifest = manifest_content(provenance, written.files, written.quality)
+        with atomic_path(folder / MANIFEST) as temporary:
+            temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return written
 
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.atomic import atomic_path, remove_abandoned
 from mteb_hybrid.collections.miracl import LANGUAGES
 from mteb_hybrid.errors import TranslationError
 from mteb_hybrid.parsing import parse_json
@@ -168,6 +168,7 @@ def translate_topics(
             "Use more beams or another model, with another folder"
         )
     with contextlib.suppress(OSError):  # parts of other runs stay
+        remove_abandoned(parts)
         parts.rmdir()
         parts.parent.rmdir()
     return done
@@ -223,7 +224,7 @@ class _Parts:
     def remove(self, subset: str) -> None:
         """Remove the parts of a subset, forth and back."""
         for path in self._folder.glob(f"{subset}.*jsonl"):
-            path.unlink()
+            path.unlink(missing_ok=True)  # another process may translate the same
 
 
 def _stored(path: Path, part: list[tuple[str, str]]) -> list[str] | None:

@@ -191,3 +191,23 @@ def test_sweep_removes_what_nobody_went_on_with(tmp_path):
     sweep(tmp_path)
     sweep(tmp_path / "missing")
     assert [path.name for path in tmp_path.iterdir()] == ["young"]
+
+
+def test_taken_away_while_it_is_written(tmp_path, monkeypatch, caplog):
+    """Another process that made the same pass removes the folder: nothing is noted then, and nothing fails."""
+    progress = Progress(tmp_path / "pass")
+    savez = np.savez
+
+    def interrupted(file, **arrays):
+        savez(file, **arrays)
+        Progress(tmp_path / "pass").discard()
+
+    with monkeypatch.context() as patched, caplog.at_level("INFO"):
+        patched.setattr(np, "savez", interrupted)
+        progress.save("fi", tally())
+    assert "another process" in caplog.text
+    assert files(tmp_path) == set()
+    progress.save("fi", tally())
+    found = progress.load("fi")
+    assert found is not None
+    assert equal(found.ranking, tally().ranking)

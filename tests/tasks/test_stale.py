@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import datasets
 import mteb
@@ -189,3 +192,82 @@ def test_half_a_result_is_set_aside(cache, caplog, left):
     _, third = evaluate(idle, only("sw"), cache=cache)
     assert rows(third) == rows(first)
     assert not idle.seen
+
+
+@pytest.mark.parametrize("left", [None, "", "{"])
+def test_a_lost_note_of_the_model_is_written_again(cache, left):
+    """MTEB writes it after the result: a kill between the two hides the result from MTEB's own reader for good."""
+    evaluate(CountingEncoder(), only("sw"), cache=cache)
+    (note,) = cache.cache_path.rglob("model_meta.json")
+    whole = json.loads(note.read_text())
+    if left is None:
+        note.unlink()
+    else:
+        note.write_text(left)
+    idle = CountingEncoder()
+    evaluate(idle, only("sw"), cache=cache)
+    assert json.loads(note.read_text()) == whole
+    assert not idle.seen
+
+
+def test_results_are_written_whole(cache, monkeypatch):
+    """MTEB fails while it writes a later subset: the earlier ones are still there, and nothing else is."""
+    evaluate(CountingEncoder(), only("sw"), cache=cache)
+    (path,) = cache.cache_path.rglob("MIRACLMonolingualOfThree.json")
+    before = path.read_bytes()
+
+    def half(content, file, **options):
+        file.write("{")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(json, "dump", half)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(CountingEncoder(), only("sw", "te"), cache=cache)
+    assert path.read_bytes() == before
+    assert {one.name for one in path.parent.iterdir()} <= {path.name, "model_meta.json", "run_settings.jsonl"}
+
+
+class Meanwhile(CountingEncoder):
+    """While it encodes, another process stores something."""
+
+    def __init__(self, then):
+        super().__init__()
+        self.then = then
+
+    def encode(self, inputs, **options):
+        then, self.then = self.then, None
+        if then is not None:
+            then()
+        return super().encode(inputs, **options)
+
+
+OTHER = """
+import mteb, sys
+from encoders import CountingEncoder
+from miracl_runs import Monolingual
+task = Monolingual()
+task.hf_subsets = ["te"]
+mteb.evaluate(CountingEncoder(), task, cache=mteb.ResultCache(sys.argv[1]), show_progress_bar=False, co2_tracker=False)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_store_subsets_of_one_task(cache):
+    """The one that ends last keeps what the other has stored since it began; a run that overwrites keeps nothing."""
+
+    def other():
+        tests = Path(__file__).parents[1]
+        done = subprocess.run(
+            [sys.executable, "-c", OTHER, str(cache.cache_path)], cwd=tests, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    evaluate(Meanwhile(other), only("sw"), cache=cache)
+    idle = CountingEncoder()
+    _, both = evaluate(idle, only("sw", "te"), cache=cache)
+    assert not idle.seen
+    assert rows(both) == rows(evaluate(CountingEncoder(), only("sw", "te"))[1])
+    evaluate(CountingEncoder(), only("sw"), cache=cache, overwrite_strategy="always")
+    (path,) = cache.cache_path.rglob("MIRACLMonolingualOfThree.json")
+    assert [row["hf_subset"] for row in json.loads(path.read_text())["scores"]["dev"]] == ["sw"]

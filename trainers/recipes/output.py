@@ -13,21 +13,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import logging
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mteb_hybrid.atomic import atomic_path
-from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.atomic import NO_ROOM, atomic_path, flush, flush_folder, lock, refused
+from mteb_hybrid.errors import RecipeError, StorageError
 from mteb_hybrid.file_names import user_path
 from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.trainers.recipes.reading import Recipe, differences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 120.0  # seconds in which a lost node's lock is gone from any file system
 _LAST = ("config_sentence_transformers.json", "modules.json")
 """What makes a directory a model: renamed into place after everything else."""
 
@@ -72,6 +79,47 @@ class OutputDirectory:
             )
         return self._read(self._summary) if self._summary.is_file() else None
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """See that within the body no other process trains here: it would take half a checkpoint for one to remove.
+
+        One that does is waited for: it may be about to end, or a lost node's.
+
+        Raises:
+            RecipeError: It has not ended after two minutes; or the directory cannot be written.
+        """
+        try:
+            self.training.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecipeError(f"output.directory: {self.path} cannot be written: {error}") from error
+        until = time.monotonic() + _PATIENCE
+        with contextlib.ExitStack() as stack:
+            while not stack.enter_context(lock(self.training)):
+                if time.monotonic() > until:
+                    raise RecipeError(f"{self.path}: another process trains here; --output names another directory")
+                if until - time.monotonic() > _PATIENCE - 0.5:
+                    logger.warning("%s: another process trains here; waiting for it to end", self.path)
+                stack.close()
+                time.sleep(0.5)
+            yield
+
+    @contextlib.contextmanager
+    def writing(self, processes: int) -> Iterator[None]:
+        """Within the body others write here: want of room is said as such, and half a checkpoint removed.
+
+        Raises:
+            StorageError: There was no room.
+        """
+        try:
+            yield
+        except Exception as error:
+            reason = _no_room(error)
+            if reason is None:
+                raise
+            with contextlib.suppress(OSError):
+                self._last_checkpoint(processes)
+            raise refused(self.path, reason) from error
+
     def begin(self, recipe: Recipe, data: dict[str, Any], processes: int) -> Path | None:
         """Note down what is trained here, or find out where to go on; after `check`.
 
@@ -110,6 +158,7 @@ class OutputDirectory:
         with tempfile.TemporaryDirectory(prefix=".model-", dir=self.training) as folder:
             made = Path(folder) / "model"
             save(made)
+            flush(made)  # or a loss of power might leave names without bytes, and a summary that says all is done
             entries = sorted(made.iterdir(), key=lambda entry: (entry.name in _LAST, entry.name))
             for name in _LAST:
                 (self.path / name).unlink(missing_ok=True)
@@ -118,6 +167,7 @@ class OutputDirectory:
                 if target.is_dir():
                     shutil.rmtree(target)
                 entry.replace(target)
+            flush_folder(self.path)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Note down that the training is done."""
@@ -138,8 +188,11 @@ class OutputDirectory:
         """Whether nothing is lost if a training begins here: there is nothing, or one that got to no checkpoint."""
         if not self.path.exists():
             return True
-        begun = [self.training] if self._recipe.is_file() and not any(self.training.glob("checkpoint-*")) else []
-        return list(self.path.iterdir()) in ([], begun)
+        if list(self.path.iterdir()) not in ([], [self.training]) or any(self.training.glob("checkpoint-*")):
+            return False
+        # without a recipe it was killed while it noted down what it starts from, or the folder is somebody else's
+        notes = (self._data.name, f".{self._data.name}.", f".{self._recipe.name}.")
+        return self._recipe.is_file() or all(one.name.startswith(notes) for one in self.training.glob("*"))
 
     def _last_checkpoint(self, processes: int) -> Path | None:
         found = sorted(
@@ -149,6 +202,18 @@ class OutputDirectory:
         while found and not _is_complete(found[-1], processes):
             shutil.rmtree(found.pop())
         return found[-1] if found else None
+
+
+def _no_room(error: Exception) -> OSError | None:
+    """What an error says about the disk, whoever raised it; None if it is of something else."""
+    if isinstance(error, OSError):
+        return error if error.errno in NO_ROOM and not isinstance(error, StorageError) else None
+    text = str(error)
+    # safetensors has the system's words, and torch says only that a file took fewer bytes than it wrote
+    for number, signs in ((errno.ENOSPC, ("os error 28", "inline_container")), (errno.EROFS, ("os error 30",))):
+        if any(sign in text for sign in signs):
+            return OSError(number, text)
+    return None
 
 
 def _is_complete(checkpoint: Path, processes: int) -> bool:

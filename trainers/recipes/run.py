@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -128,29 +129,34 @@ def train(
     checkpoint = None
     if dry_run:
         place = None
-    if place is not None:
-        checkpoint = _first(processes, partial(_begin, place, recipe, views, processes.num_processes))
-        if checkpoint is not None and processes.is_main_process:
-            logger.warning("%s: going on from %s", place.path, checkpoint.name)
-    model = load_model(recipe, views.train.languages)
-    summary = TrainingSummary(
-        output=None if place is None else str(place.path),
-        items=views.train.collections,
-        held_out=0 if views.held_out is None else views.held_out.num_items,
-        languages=list(recipe.sampler.languages or views.train.languages),
-        steps=batches.steps,
-        processes=processes.num_processes,
-    )
-    if place is None:
-        with tempfile.TemporaryDirectory() as scratch:  # the trainer makes its folder at once
-            build_trainer(recipe, views, batches, model, evaluator, Path(scratch))
-        return summary
-    trainer = build_trainer(recipe, views, batches, model, evaluator, place.training)
-    return _run(trainer, recipe, place, summary, processes, checkpoint)
+    with contextlib.ExitStack() as alone:
+        if place is not None:
+            checkpoint = _first(processes, partial(_begin, alone, place, recipe, views, processes.num_processes))
+            if checkpoint is not None and processes.is_main_process:
+                logger.warning("%s: going on from %s", place.path, checkpoint.name)
+        model = load_model(recipe, views.train.languages)
+        summary = TrainingSummary(
+            output=None if place is None else str(place.path),
+            items=views.train.collections,
+            held_out=0 if views.held_out is None else views.held_out.num_items,
+            languages=list(recipe.sampler.languages or views.train.languages),
+            steps=batches.steps,
+            processes=processes.num_processes,
+        )
+        if place is None:
+            with tempfile.TemporaryDirectory() as scratch:  # the trainer makes its folder at once
+                build_trainer(recipe, views, batches, model, evaluator, Path(scratch))
+            return summary
+        trainer = build_trainer(recipe, views, batches, model, evaluator, place.training)
+        return _run(trainer, recipe, place, summary, processes, checkpoint)
 
 
-def _begin(place: OutputDirectory, recipe: Recipe, views: Views, processes: int) -> Path | None:
+def _begin(
+    alone: contextlib.ExitStack, place: OutputDirectory, recipe: Recipe, views: Views, processes: int
+) -> Path | None:
     """Note down what the training starts from; the last checkpoint if it was begun already."""
+    alone.enter_context(place.alone())
+    alone.enter_context(place.writing(processes))
     return place.begin(recipe, {**views.describe(), "model": base_revision(recipe)}, processes)
 
 
