@@ -17,7 +17,7 @@ from mteb.types import PromptType
 from tiny_models import sentence_transformer
 
 from mteb_hybrid.errors import ClusterError
-from mteb_hybrid.scaling import cluster
+from mteb_hybrid.scaling import cluster, engine
 from mteb_hybrid.scaling.cluster import Share, room, usual_share, wait_for_room
 from mteb_hybrid.scaling.jobs import EncodeJob, Subset
 from mteb_hybrid.scaling.model import SentModel
@@ -224,6 +224,17 @@ class TestModels:
         sent = SentModel.of(known)
         assert sent.reference is None
         assert type(sent.load()).__name__ == "CharNgramEncoder"
+
+
+def test_another_model_at_the_same_address(monkeypatch):
+    """Its texts are encoded together too, whatever was prepared for a model that is gone."""
+    monkeypatch.setattr(engine, "id", lambda _: 1, raising=False)
+    monkeypatch.setattr(Embedder, "embed", lambda self, texts, role: asked.append((self.model, role)))
+    asked, running, models = [], engine.RayEngine(), [CountingEncoder(), CountingEncoder()]
+    for model in models:
+        for subset in ("en", "de"):
+            running.prepare(Embedder(model, TASKS[0].metadata, "test", subset, {}), lambda role: [role.value])
+    assert [model for model, _ in asked] == [models[0], models[0], models[1], models[1]]
 
 
 class Small(CountingEncoder):
