@@ -47,7 +47,7 @@ def run(
     ] = None,
     wait: Annotated[
         float | None,
-        typer.Option(min=0, help="Minutes to wait for workers where other jobs hold the cluster. Default: 10."),
+        typer.Option(min=1, help="Minutes to wait for workers where other jobs hold the cluster. Default: 10."),
     ] = None,
 ) -> None:
     """Evaluate as `mteb run` does, with its arguments: -m MODEL -t TASK ...; its results, cache and files."""
