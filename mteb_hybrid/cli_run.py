@@ -45,11 +45,15 @@ def run(
         int | None,
         typer.Option(min=1, help="Passages of a shard: what a lost worker does again. Scores do not depend on it."),
     ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(min=1, help="Minutes to wait for workers where other jobs hold the cluster. Default: 10."),
+    ] = None,
 ) -> None:
     """Evaluate as `mteb run` does, with its arguments: -m MODEL -t TASK ...; its results, cache and files."""
     ours = {
         "--workers": workers, "--cpus-per-worker": cpus_per_worker, "--gpus-per-worker": gpus_per_worker,
-        "--shard": shard,
+        "--shard": shard, "--wait": wait,
     }  # fmt: skip
     given = [name for name, value in ours.items() if value is not None]
     if ray is None and given:
@@ -62,11 +66,13 @@ def run(
         if ray is not None:
             from mteb_hybrid.scaling.cluster import connected, usual_share
             from mteb_hybrid.scaling.engine import RayEngine
+            from mteb_hybrid.scaling.watch import PATIENCE
             from mteb_hybrid.tasks.engine import use
 
             stack.enter_context(connected(ray))
             share = usual_share(gpus_per_worker, cpus_per_worker)
-            stack.enter_context(use(RayEngine(workers, share, shard)))
+            patience = PATIENCE if wait is None else 60 * wait
+            stack.enter_context(use(RayEngine(workers, share, shard, patience)))
         if faiss is not None:
             from mteb_hybrid.tasks.faiss_search import searching_with_faiss
 

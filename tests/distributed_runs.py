@@ -17,8 +17,8 @@ def tables(folder) -> dict[str, list[dict]]:
     return {path.name: pq.read_table(path).to_pylist() for path in sorted(folder.rglob("*.parquet"))}
 
 
-def on_ray(model, folder, shard=20, task=Pooled, count=None):
-    with use(RayEngine(shard=shard, workers=count)):
+def on_ray(model, folder, shard=20, task=Pooled, count=None, **options):
+    with use(RayEngine(shard=shard, workers=count, **options)):
         scores, _ = evaluate(model, task(), prediction_folder=folder / "tables")
     return scores, tables(folder / "tables")
 

@@ -52,3 +52,20 @@ def simulated_cluster(nodes: int, cpus_per_node: int = 1) -> Iterator[Any]:
         finally:
             ray.shutdown()
             cluster.shutdown()
+
+
+class OtherJob:
+    """Somebody else's, that holds a CPU."""
+
+    def ready(self) -> bool:
+        """Answers as soon as it has one."""
+        return True
+
+
+def other_jobs(cluster: Any) -> list[Any]:
+    """Handles of an `OtherJob` on each node, as soon as there is room for it."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    on = [NodeAffinitySchedulingStrategy(node.node_id, soft=False) for node in cluster.worker_nodes]
+    return [ray.remote(num_cpus=1, scheduling_strategy=one)(OtherJob).remote() for one in on]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ from mteb_hybrid.errors import ClusterError
 from mteb_hybrid.fingerprint import public_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 logger = logging.getLogger(__name__)
 
 LOCAL = "local"
 _PATIENCE = 60.0  # seconds in which a node may come back
-_LOOK, _GRACE = 1.0, 10.0  # seconds between looks for lost nodes, and until they are believed to be lost
+_ANSWER = 10.0  # seconds in which a head answers; Ray itself tries for ten minutes
 _CPUS = 4  # of a worker without a GPU
 # what has to be the same on all machines for embeddings and ranks to be the same
 _PACKAGES = ("mteb-hybrid", "mteb", "sentence-transformers", "transformers", "torch", "numpy", "datasets")
@@ -36,6 +36,10 @@ class Share:
 
     cpus: float
     gpus: float
+
+    def __str__(self) -> str:
+        """For messages."""
+        return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs"
 
 
 @contextlib.contextmanager
@@ -64,16 +68,34 @@ def connected(address: str, *, extra: str = "ray", logs: bool = False) -> Iterat
         yield
         return
     try:
+        _knock(address)
         ray.init(
             address=address, logging_level=logging.WARNING, log_to_driver=logs,
             include_dashboard=False if address == LOCAL else None,
         )  # fmt: skip
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+    # Ray leaves with SystemExit where something answers that is no head
+    except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError, SystemExit) as error:
+        ray.shutdown()
         raise ClusterError(f"no Ray cluster can be reached at {address!r}: {error}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See whether anybody answers at an address.
+
+    Raises:
+        ValueError: It is none.
+        OSError: Nobody does.
+    """
+    if address in (LOCAL, "auto"):
+        return
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdecimal()):
+        raise ValueError("an address is 'auto', 'local', or HOST:PORT of the head, whose port is usually 6379")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()
 
 
 def usual_share(gpus: float | None = None, cpus: float | None = None) -> Share:
@@ -88,7 +110,8 @@ def usual_share(gpus: float | None = None, cpus: float | None = None) -> Share:
         gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
     if cpus is None:
         if gpus:
-            cpus = min((node["CPU"] // (node["GPU"] / gpus) for node in nodes if node.get("GPU", 0) >= gpus), default=1)
+            having = [node for node in nodes if node.get("CPU", 0) >= 1 and node.get("GPU", 0) >= gpus]
+            cpus = min((node["CPU"] // (node["GPU"] / gpus) for node in having), default=1)
         else:
             cpus = min((min(_CPUS, node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1), default=1)
     return Share(max(1.0, float(cpus)), float(gpus))
@@ -98,9 +121,22 @@ def room(share: Share) -> int:
     """How many workers fit on the nodes that are alive; a worker is on one of them, never across two."""
     fits = 0
     for node in _alive():
-        by_cpu = node.get("CPU", 0) / share.cpus
-        fits += int(min(by_cpu, node.get("GPU", 0) / share.gpus) if share.gpus else by_cpu)
+        by_cpu = int(node.get("CPU", 0) / share.cpus)
+        # a part of a GPU is of one GPU
+        by_gpu = int(node.get("GPU", 0)) * int(1 / share.gpus) if share.gpus else by_cpu
+        fits += min(by_cpu, by_gpu)
     return fits
+
+
+def free() -> str:
+    """What of the cluster nobody has, for messages."""
+    import ray
+
+    try:
+        left, whole = ray.available_resources(), ray.cluster_resources()
+    except ray.exceptions.RayError:
+        return "nobody knows"
+    return " and ".join(f"{left.get(kind, 0):g} of {whole.get(kind, 0):g} {kind}s" for kind in ("CPU", "GPU"))
 
 
 def wait_for_room(share: Share, wanted: int | None) -> int:
@@ -113,10 +149,10 @@ def wait_for_room(share: Share, wanted: int | None) -> int:
     while not (fits := room(share)):
         if time.monotonic() - waited_from > _PATIENCE:
             raise ClusterError(
-                f"no node of the cluster has room for a worker with {share.cpus:g} CPUs and {share.gpus:g} GPUs; its "
-                f"nodes have {_shown()}. Ask for less with --cpus-per-worker and --gpus-per-worker"
+                f"no node of the cluster has room for a worker with {share}; its nodes have {_shown()}. Ask for less "
+                "with --cpus-per-worker and --gpus-per-worker"
             )
-        logger.warning("no node has room for a worker with %g CPUs and %g GPUs: waiting", share.cpus, share.gpus)
+        logger.warning("no node has room for a worker with %s: waiting", share)
         time.sleep(5)
     if wanted is not None and wanted > fits:
         logger.warning("%d workers were asked for, and there is room for %d", wanted, fits)
@@ -137,45 +173,23 @@ def actor_here(cls: type, *arguments: Any) -> Iterator[Any]:
         ray.kill(handle)
 
 
-@contextlib.contextmanager
-def ended_when_room_is_lost(share: Share, workers: int, handles: Callable[[], list[Any]]) -> Iterator[None]:
-    """Kill workers for good when nodes are lost for so long that not all of them can be anywhere.
-
-    Ray restarts a lost worker where there is room, and waits where there is none; whoever waits for its result then
-    learns that it will not come.
-
-    Args:
-        share: What of the cluster a worker has.
-        workers: How many there are.
-        handles: Returns the actors to kill.
-    """
-    stop = threading.Event()
-
-    def watch() -> None:
-        import ray
-
-        lacking = 0
-        while not stop.wait(_LOOK):
-            lacking = lacking + 1 if room(share) < workers else 0
-            # while none has begun there is nobody to end; those to come will begin, or find room for all
-            if lacking * _LOOK > _GRACE and (begun := handles()):
-                logger.warning("the cluster has room for %d workers, and lost others: ending these", room(share))
-                for handle in begun:
-                    ray.kill(handle)
-                return
-
-    thread = threading.Thread(target=watch, daemon=True, name="mteb-hybrid room")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 def versions() -> dict[str, str]:
     """Versions of what embeddings and ranks hang on."""
     return {package: public_version(package) for package in _PACKAGES}
+
+
+def check_versions(wanted: dict[str, str]) -> None:
+    """Make sure that this machine has the versions of where the work comes from.
+
+    Raises:
+        ClusterError: It has others; the message names them and this machine.
+    """
+    here = {name: public_version(name) for name in wanted}
+    other = [f"{name} {here[name]} instead of {one}" for name, one in wanted.items() if here[name] != one]
+    if other:
+        raise ClusterError(
+            f"a worker on {socket.gethostname()} has {', '.join(other)}. Install the same versions on all nodes"
+        )
 
 
 def _alive() -> list[dict[str, Any]]:

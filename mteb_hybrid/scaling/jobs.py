@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mteb.types import PromptType
@@ -13,7 +15,7 @@ from mteb_hybrid.streaming.progress import Progress
 from mteb_hybrid.tasks.embedder import Embedder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from mteb.abstasks.task_metadata import TaskMetadata
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
     from mteb_hybrid.streaming.passes import CorpusPass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Subset:
-    """An `Embedder` without its model."""
+    """An `Embedder` without its model; remembers from part to part which batches a worker's memory has room for."""
 
     metadata: TaskMetadata
     split: str
@@ -38,9 +40,14 @@ class Subset:
         """What an embedder knows besides its model."""
         return cls(embedder.metadata, embedder.split, embedder.subset, embedder.options)
 
-    def embedder(self, model: Any) -> Embedder:
-        """The embedder, with a worker's copy of the model."""
-        return Embedder(model, self.metadata, self.split, self.name, self.options)
+    @contextlib.contextmanager
+    def embedder(self, model: Any) -> Iterator[Embedder]:
+        """The embedder, with a worker's copy of the model, for one part."""
+        embedder = Embedder(model, self.metadata, self.split, self.name, self.options)
+        try:
+            yield embedder
+        finally:
+            self.options = embedder.options
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,9 @@ class EncodeJob:
         Raises:
             EmbeddingError: The embeddings cannot be ranked; the message names the text.
         """
-        embedder = self.subset.embedder(model)
         metadata, has_looked = _mteb.watch_metadata(self.subset.metadata)
-        raw = embedder.call_model(part, self.role, metadata if self.watched else self.subset.metadata)
+        with self.subset.embedder(model) as embedder:
+            raw = embedder.call_model(part, self.role, metadata if self.watched else self.subset.metadata)
         return checked_embeddings(raw, part, f"{embedder.describe} ({self.role.value})"), has_looked()
 
 
@@ -99,15 +106,12 @@ class CountJob:
             EmbeddingError: The embeddings cannot be ranked; the message names rows and text.
         """
         number, start, stop = part
-        embedder, one = self.subset.embedder(model), self.passes[number]
-        counted = replace(
-            one,
-            corpus=replace(one.corpus, table=self.tables[number].open()),
-            encode=lambda texts: embedder.embed_once(texts, PromptType.document),
-        )
-        counter = one.questions.counter()
-        for _ in counted.count(counter, start, stop):
-            pass
+        one = self.passes[number]
+        corpus, counter = replace(one.corpus, table=self.tables[number].open(stop)), one.questions.counter()
+        with self.subset.embedder(model) as embedder:
+            encode = partial(embedder.embed_once, role=PromptType.document)
+            for _ in replace(one, corpus=corpus, encode=encode).count(counter, start, stop):
+                pass
         return counter.result()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ClusterError
 from mteb_hybrid.fingerprint import model_fingerprint, torch_module
-from mteb_hybrid.scaling.cluster import versions
+from mteb_hybrid.scaling.cluster import check_versions, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,11 +68,7 @@ class SentModel:
         import ray
         import torch
 
-        here = versions()
-        if here != self.versions:
-            other = [f"{name} {here[name]} instead of {wanted}" for name, wanted in self.versions.items()
-                     if here[name] != wanted]  # fmt: skip
-            raise ClusterError(f"a worker has {', '.join(other)}. Install the same versions on all nodes")
+        check_versions(self.versions)
         model = ray.get(self.reference) if self.reference is not None else _by_name(self.name, self.revision)
         module = torch_module(model)
         if module is not None:

@@ -32,11 +32,19 @@ class Librarian:
 
 @dataclass
 class DistantTable:
-    """What a `mteb_hybrid.streaming.corpus.Corpus` reads of a table, from a `Librarian`; reads a piece ahead."""
+    """What a `mteb_hybrid.streaming.corpus.Corpus` reads of a table, from a `Librarian`; reads a piece ahead.
+
+    Attributes:
+        librarian: Handle of the librarian.
+        name: The table's name there.
+        size: Number of rows.
+        end: The row that nothing is read ahead from; None for the table's end.
+    """
 
     librarian: Any
     name: str
     size: int
+    end: int | None = None
     _ahead: tuple[int, int, Any] | None = None
 
     def __len__(self) -> int:
@@ -48,7 +56,7 @@ class DistantTable:
         start, stop, _ = rows.indices(self.size)
         ahead, self._ahead = self._ahead, None
         wanted = ahead[2] if ahead is not None and ahead[:2] == (start, stop) else self._ask(start, stop)
-        after = min(self.size, 2 * stop - start)
+        after = min(self.size if self.end is None else self.end, 2 * stop - start)
         if after > stop:
             self._ahead = (stop, after, self._ask(stop, after))
         found: dict[str, list[Any]] = ray.get(wanted)
@@ -87,15 +95,19 @@ class SentTable:
         files = tuple(_described(path) for path in paths)
         return cls(name, len(table), files, content if files else b"", librarian)
 
-    def open(self) -> Any:
-        """The table: through the files if the very same are here too, else through the librarian."""
+    def open(self, end: int | None = None) -> Any:
+        """The table: through the files if the very same are here too, else through the librarian.
+
+        Args:
+            end: The row after the last one that will be read.
+        """
         try:
             visible = bool(self.files) and all(_described(file[0]) == file for file in self.files)
         except OSError:
             visible = False
         if visible:
             return pickle.loads(self.mapped)  # noqa: S301 - our own, from the driver
-        return DistantTable(self.librarian, self.name, self.size)
+        return DistantTable(self.librarian, self.name, self.size, end)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.collections.remote import DATA_VARIABLE, data_folder
 from mteb_hybrid.errors import ClusterError, RecipeError
-from mteb_hybrid.scaling.cluster import LOCAL, actor_here, connected, room, usual_share
+from mteb_hybrid.scaling.cluster import LOCAL, actor_here, connected, room, usual_share, versions
 from mteb_hybrid.trainers.recipes import TrainingSummary
 from mteb_hybrid.trainers.recipes.output import OutputDirectory
 from mteb_hybrid.trainers.recipes.paths import with_absolute_paths
@@ -64,7 +64,8 @@ def train_on_ray(
 
     Raises:
         RecipeError: As `mteb_hybrid.trainers.recipes.train`, on whatever node; or the nodes see different directories.
-        ClusterError: There is no Ray or no such cluster, it has not enough room, or workers were lost too often.
+        ClusterError: There is no Ray or no such cluster, it has not enough room, a node has other versions of the
+            libraries, or workers were lost too often.
     """
     if workers < 1 or gpus_per_worker not in (None, 0, 1):
         raise ClusterError(f"workers must be at least 1, with 0 or 1 GPU each: got {workers} with {gpus_per_worker}")
@@ -80,6 +81,7 @@ def train_on_ray(
         "recipe": recipe.plain(),
         "output": None if place is None or dry_run else str(place.path),
         "restarts": restarts,
+        "versions": versions(),
     }
     with connected(address, extra=_EXTRA, logs=True):
         gpus = _gpus(workers, gpus_per_worker, alone=address == LOCAL)

@@ -14,6 +14,7 @@ import ray
 import torch.distributed as dist
 
 from mteb_hybrid.errors import MtebHybridError, RecipeError
+from mteb_hybrid.scaling.cluster import check_versions
 from mteb_hybrid.scaling.desk import sees, without_tracebacks
 from mteb_hybrid.trainers.recipes import Recipe, train
 
@@ -26,12 +27,13 @@ def work(config: dict[str, Any]) -> None:
     """Train by a recipe, together with the other workers.
 
     Args:
-        config: The ``recipe`` as plain tables with absolute paths, its ``output`` (None: a dry run), the ``desk``, and
-            how many ``restarts`` there may be.
+        config: The ``recipe`` as plain tables with absolute paths, its ``output`` (None: a dry run), the ``desk``, how
+            many ``restarts`` there may be, and the command's ``versions`` of the libraries.
 
     Raises:
-        MtebHybridError: As `mteb_hybrid.trainers.recipes.train`; or the directory is another one on another node. It is
-            noted down at the desk, and raised: others may be waiting for this worker until all are ended.
+        MtebHybridError: As `mteb_hybrid.trainers.recipes.train`; the directory is another one on another node, or the
+            libraries here are. It is noted down at the desk, and raised: others may be waiting for this worker until
+            all are ended.
     """
     logging.getLogger().setLevel(logging.WARNING)  # as everywhere but in Ray's workers
     desk, output = config["desk"], config["output"]
@@ -39,6 +41,7 @@ def work(config: dict[str, Any]) -> None:
     try:
         if first and (starts := ray.get(desk.start.remote())) > 1:
             logger.warning("workers were lost, restart %d of %d", starts - 1, config["restarts"])
+        check_versions(config["versions"])
         if output is not None:
             check_shared(Path(output), desk)
         # the command has seen that the directory may be used; what is there now is of an earlier start

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+import socket
+import threading
+import time
 import traceback
 from collections import Counter
 from dataclasses import dataclass
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
 
     from mteb_hybrid.scaling.model import SentModel
 
+logger = logging.getLogger(__name__)
 
 TRIES = 6
 """How often a part is begun: whatever kills its worker each time will not stop."""
+_SIGN = 2.0  # seconds between signs of life
 
 
 class LostTooOftenError(Exception):
@@ -115,21 +120,50 @@ class Ledger:
     def __init__(self, model: SentModel, job: list[Any]) -> None:
         self._work = model, job
         self._begun: Counter[int] = Counter()
-        self._workers: dict[str, Any] = {}
+        self._workers: dict[int, dict[str, Any]] = {}
+        self._signs: dict[int, float] = {}
 
     def work(self) -> tuple[SentModel, list[Any]]:
         """The model and the job."""
         return self._work
 
-    def begin(self, part: int, name: str, worker: Any) -> int:
-        """Note that a worker begins a part; returns how often that has happened."""
-        self._workers[name] = worker
+    def begin(self, part: int, round_number: int, name: str, worker: Any) -> int:
+        """Note that a worker begins a part; returns how often that has happened, in all rounds."""
+        self._workers.setdefault(round_number, {})[name] = worker
+        self.sign(round_number)
         self._begun[part] += 1
         return self._begun[part]
 
-    def workers(self) -> list[Any]:
-        """Handles of all workers that have begun a part."""
-        return list(self._workers.values())
+    def sign(self, round_number: int) -> None:
+        """Note that somebody is at work."""
+        self._signs[round_number] = time.monotonic()
+
+    def quiet(self, round_number: int) -> float | None:
+        """Seconds since the last sign of life of whoever works in a round; None if nobody has begun."""
+        last = self._signs.get(round_number)
+        return None if last is None else time.monotonic() - last
+
+    def workers(self, round_number: int) -> list[Any]:
+        """Handles of all workers that have begun a part in a round."""
+        return list(self._workers.get(round_number, {}).values())
+
+
+@contextlib.contextmanager
+def signs_of_life(ledger: Any, round_number: int) -> Iterator[None]:
+    """Tell a `Ledger` every few seconds that this process is at work, as long as the block runs."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(_SIGN):
+            ledger.sign.remote(round_number)
+
+    thread = threading.Thread(target=tell, daemon=True, name="mteb-hybrid signs of life")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 class Worker:
@@ -137,17 +171,19 @@ class Worker:
 
     Args:
         ledger: Handle of the `Ledger`.
+        round_number: Number of the round that it is made for.
     """
 
-    def __init__(self, ledger: Any) -> None:
+    def __init__(self, ledger: Any, round_number: int) -> None:
         self._ledger = ledger
+        self._round = round_number
         self._loaded: tuple[Any, Job] | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Do one part, a row with its number and its pickle; returns the number and the pickle of a `Done`."""
         result: Any
         begun = 1
-        with heard_warnings() as said:
+        with heard_warnings() as said, signs_of_life(self._ledger, self._round):
             try:
                 begun = self._begin(int(batch["number"][0]))
                 result = self._do(pickle.loads(batch["content"][0]))  # noqa: S301 - our own, from the driver
@@ -159,7 +195,9 @@ class Worker:
         import ray
 
         context = ray.get_runtime_context()
-        begun: int = ray.get(self._ledger.begin.remote(number, context.get_actor_id(), context.current_actor))
+        begun: int = ray.get(
+            self._ledger.begin.remote(number, self._round, context.get_actor_id(), context.current_actor)
+        )
         if begun > TRIES:
             raise LostTooOftenError
         return begun
@@ -168,10 +206,22 @@ class Worker:
         if self._loaded is None:
             import ray
 
+            warn_of_unused_gpu(len(ray.get_gpu_ids()))
             model, reference = ray.get(self._ledger.work.remote())
             self._loaded = model.load(), ray.get(reference[0])
         model, job = self._loaded
         return job.run(model, part)
+
+
+def warn_of_unused_gpu(gpus: int) -> None:
+    """Warn where this process was given GPUs, and its torch cannot use them."""
+    import torch
+
+    if gpus and not torch.cuda.is_available():
+        logger.warning(
+            "a worker on %s has a GPU, and torch %s there cannot use it: it encodes on the CPU",
+            socket.gethostname(), torch.__version__,
+        )  # fmt: skip
 
 
 def packed(content: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import mteb
 import pytest
 from distributed_runs import on_ray, once_a_part, stand_in
@@ -11,6 +14,7 @@ from recording_encoder import RecordingEncoder, Trouble
 
 pytest.importorskip("ray")
 
+import ray
 from ray_clusters import simulated_cluster
 
 from mteb_hybrid.embeddings import clear_embeddings
@@ -92,6 +96,36 @@ def test_a_poisoned_part(two_nodes, here, tmp_path):
     # every passage is encoded by one run or the other, and hardly any by both, but for the relevant ones
     assert set(before) | set(healed.encoded()) == set(once_a_part(20))
     assert sum((before & healed.encoded()).values()) < len(once_a_part(20)) / 2
+
+
+def test_workers_end_with_a_run_that_fails(two_nodes, tmp_path, monkeypatch):
+    """Where one part is poisoned, a worker that is at another one for long does not hold its place to the end of it."""
+    text, long = stand_in("te").texts[-1], stand_in("te").texts[-20]
+    vector = RecordingEncoder.vector
+
+    def slow(self, one):
+        time.sleep(120 if one == long else 0)
+        return vector(self, one)
+
+    monkeypatch.setattr(RecordingEncoder, "vector", slow)
+    model = RecordingEncoder(tmp_path, Trouble(text, "nan"))
+    with pytest.raises(EmbeddingError):
+        on_ray(model, tmp_path, 10)
+    deadline = time.monotonic() + 30
+    while ray.available_resources().get("CPU", 0) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_settings_of_ray_data_stay_the_users(two_nodes, tmp_path):
+    """A run leaves them as they were."""
+    context = ray.data.DataContext.get_current()
+    before = context.enable_progress_bars, context.print_on_execution_start, logging.getLogger("ray.data").level
+    assert before[:2] == (True, True)
+    on_ray(RecordingEncoder(tmp_path), tmp_path, 1000)
+    after = context.enable_progress_bars, context.print_on_execution_start, logging.getLogger("ray.data").level
+    assert after == before
+    assert context.custom_execution_callback_classes == []
 
 
 def test_an_error_in_a_model(two_nodes, tmp_path):

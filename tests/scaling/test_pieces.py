@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
+import socket
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +13,16 @@ import pytest
 import torch
 from datasets import Dataset
 from encoders import CountingEncoder, named_meta
+from mteb.types import PromptType
 from tiny_models import sentence_transformer
 
 from mteb_hybrid.errors import ClusterError
-from mteb_hybrid.scaling import cluster
+from mteb_hybrid.scaling import cluster, engine
 from mteb_hybrid.scaling.cluster import Share, room, usual_share, wait_for_room
+from mteb_hybrid.scaling.jobs import EncodeJob, Subset
 from mteb_hybrid.scaling.model import SentModel
 from mteb_hybrid.scaling.tables import DistantTable, Librarian, SentTable
+from mteb_hybrid.scaling.workers import warn_of_unused_gpu
 from mteb_hybrid.streaming.corpus import Corpus
 from mteb_hybrid.tasks.embedder import Embedder
 from mteb_hybrid.tasks.registry import TASKS
@@ -56,6 +62,10 @@ def test_rows_come_from_the_librarian(librarian):
     found = [here.texts(slice(start, stop)) for corpus, start, stop in here.pieces(0, 4)]
     assert found == [there.texts(slice(0, 4)), there.texts(slice(4, 8)), there.texts(slice(8, 10))]
     assert handle.rows.calls == [(0, 4), (4, 8), (8, 10)]
+    handle.rows.calls.clear()
+    part = replace(there, table=SentTable.of("sw", table, b"", handle).open(end=8))
+    assert [part.texts(slice(start, stop)) for _, start, stop in part.pieces(0, 4, 8)] == found[:2]
+    assert handle.rows.calls == [(0, 4), (4, 8)]  # the next part is another worker's
     assert here.ids(range(2, 5)) == ["p2", "p3", "p4"]
 
 
@@ -89,6 +99,9 @@ def test_room_is_counted_within_machines(monkeypatch):
     assert room(Share(4, 0)) == 0
     Nodes(monkeypatch, {"CPU": 16.0, "GPU": 8.0}, {"CPU": 4.0, "GPU": 8.0}, {"CPU": 64.0})
     assert room(Share(2, 1)) == 8 + 2
+    assert room(Share(1, 0.25)) == 16 + 4
+    Nodes(monkeypatch, {"CPU": 16.0, "GPU": 2.0})
+    assert room(Share(1, 0.6)) == 2  # a worker is on one GPU, never across two
 
 
 def test_the_usual_share(monkeypatch):
@@ -100,6 +113,9 @@ def test_the_usual_share(monkeypatch):
     assert usual_share(cpus=3) == Share(3, 1)
     Nodes(monkeypatch, {"CPU": 64.0}, {"CPU": 16.0})
     assert usual_share() == Share(4, 0)
+    Nodes(monkeypatch, {"GPU": 8.0}, {"CPU": 64.0, "GPU": 8.0})  # the first was started with --num-cpus 0
+    assert usual_share() == Share(8, 1)
+    assert room(Share(8, 1)) == 8
 
 
 def test_no_room(monkeypatch, caplog):
@@ -113,15 +129,57 @@ def test_no_room(monkeypatch, caplog):
     assert "5 workers were asked for, and there is room for 2" in caplog.text
 
 
-def test_addresses(monkeypatch):
-    """Ray Client's are refused with what to do; one that nobody answers at is named."""
+def test_addresses():
+    """Ray Client's are refused with what to do; so is what is none."""
     with pytest.raises(ClusterError, match=r"ray://head:10001 is an address of Ray Client.*ray job submit"), \
          cluster.connected("ray://head:10001"):  # fmt: skip
         pass
-    monkeypatch.setattr(ray, "init", lambda **_: (_ for _ in ()).throw(ConnectionError("refused")))
-    with pytest.raises(ClusterError, match=r"no Ray cluster can be reached at '192.0.2.1:6379': refused"), \
-         cluster.connected("192.0.2.1:6379"):  # fmt: skip
-        pass
+    for wrong in ("", "head", "head:ray", ":6379"):
+        with pytest.raises(ClusterError, match=rf"reached at '{wrong}': an address is 'auto', 'local', or HOST:PORT"), \
+             cluster.connected(wrong):  # fmt: skip
+            pass
+
+
+def test_nobody_answers(monkeypatch):
+    """It is known at once, where Ray itself tries for ten minutes and then ends the process."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        begun = time.monotonic()
+        with pytest.raises(ClusterError, match=rf"no Ray cluster can be reached at '{address}': .*refused"), \
+             cluster.connected(address):  # fmt: skip
+            pass
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionError("no head"), ray.exceptions.RaySystemError("no head"), SystemExit(15)]
+)
+def test_somebody_else_answers(monkeypatch, error):
+    """Whatever Ray makes of it is our error."""
+
+    def refuse(**_):
+        raise error
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=rf"no Ray cluster can be reached at '{address}'"), \
+             cluster.connected(address):  # fmt: skip
+            pass
+
+
+def test_a_gpu_that_torch_cannot_use(monkeypatch, caplog):
+    """Encoding goes on, on the CPU, and the user reads of it; a worker without a GPU is meant to have none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    warn_of_unused_gpu(0)
+    assert not caplog.messages
+    warn_of_unused_gpu(1)
+    assert "has a GPU, and torch" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    warn_of_unused_gpu(1)
+    assert not caplog.messages
 
 
 class TestModels:
@@ -141,9 +199,10 @@ class TestModels:
         assert np.array_equal(there.load().model.encode(["a", "b"]), model.model.encode(["a", "b"]))
 
     def test_other_libraries(self, sent, monkeypatch):
-        """The message has both versions."""
-        monkeypatch.setattr("mteb_hybrid.scaling.model.versions", lambda: {**sent[1].versions, "torch": "1.0"})
-        with pytest.raises(ClusterError, match=r"a worker has torch 1.0 instead of 2[.\d]+\. Install"):
+        """The message has both versions, and the machine."""
+        monkeypatch.setattr(cluster, "public_version", {**sent[1].versions, "torch": "1.0"}.__getitem__)
+        here = re.escape(socket.gethostname())
+        with pytest.raises(ClusterError, match=rf"a worker on {here} has torch 1.0 instead of 2[.\d]+\. Install"):
             sent[1].load()
 
     def test_another_model_on_the_way(self, sent):
@@ -167,24 +226,44 @@ class TestModels:
         assert type(sent.load()).__name__ == "CharNgramEncoder"
 
 
+def test_another_model_at_the_same_address(monkeypatch):
+    """Its texts are encoded together too, whatever was prepared for a model that is gone."""
+    monkeypatch.setattr(engine, "id", lambda _: 1, raising=False)
+    monkeypatch.setattr(Embedder, "embed", lambda self, texts, role: asked.append((self.model, role)))
+    asked, running, models = [], engine.RayEngine(), [CountingEncoder(), CountingEncoder()]
+    for model in models:
+        for subset in ("en", "de"):
+            running.prepare(Embedder(model, TASKS[0].metadata, "test", subset, {}), lambda role: [role.value])
+    assert [model for model, _ in asked] == [models[0], models[0], models[1], models[1]]
+
+
+class Small(CountingEncoder):
+    """An encoder with memory for three texts."""
+
+    fits = 3
+    sizes: tuple[int, ...] = ()
+
+    def encode(self, inputs, *, batch_size=None, **kwargs):
+        self.sizes += (inputs.batch_size,)
+        assert batch_size == inputs.batch_size
+        if inputs.batch_size > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+        return super().encode(inputs, **kwargs)
+
+
+def test_a_worker_remembers_what_fits():
+    """Parts come one after the other, and only the first one finds out how much memory there is."""
+    model = Small()
+    job = EncodeJob(Subset(TASKS[0].metadata, "test", "en", {"batch_size": 16}), PromptType.document, watched=False)
+    for part in range(3):
+        job.run(model, [f"text {part} {i}" for i in range(9)])
+    assert model.sizes == (16, 8, 4, 2, 2, 2)
+
+
 def test_out_of_memory_halves_the_batch(caplog):
     """As often as it takes, down to one text; then the error is the user's. Later calls begin with what has worked."""
-
-    class Small(CountingEncoder):
-        fits = 3
-        sizes: tuple[int, ...] = ()
-
-        def encode(self, inputs, *, batch_size=None, **kwargs):
-            self.sizes += (inputs.batch_size,)
-            assert batch_size == inputs.batch_size
-            if inputs.batch_size > self.fits:
-                raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
-            return super().encode(inputs, **kwargs)
-
     model = Small()
     embedder = Embedder(model, TASKS[0].metadata, "test", "en", {"batch_size": 16})
-    from mteb.types import PromptType
-
     found = embedder.embed_once([f"text {i}" for i in range(9)], PromptType.document)
     assert model.sizes == (16, 8, 4, 2)
     assert np.array_equal(found, np.stack([model.vector(f"text {i}") for i in range(9)]))

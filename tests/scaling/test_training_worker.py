@@ -12,10 +12,10 @@ pytest.importorskip("ray.train", reason="what runs on nodes needs ray[train]", e
 
 import ray
 
-from mteb_hybrid.errors import RecipeError
+from mteb_hybrid.errors import ClusterError, RecipeError
 from mteb_hybrid.scaling import desk as desk_module
 from mteb_hybrid.scaling.desk import Desk
-from mteb_hybrid.scaling.training_worker import check_shared
+from mteb_hybrid.scaling.training_worker import check_shared, work
 
 
 class Remote:
@@ -75,6 +75,15 @@ def test_not_writable(tmp_path: Path) -> None:
         RecipeError, match=r"output\.directory: .*file/model cannot be written on .*: .*Not a directory"
     ):
         check_shared(tmp_path / "file" / "model", Remote(Desk()))
+
+
+def test_other_libraries() -> None:
+    """The command learns of it, before anything is loaded."""
+    desk = Desk()
+    config = {"recipe": {}, "output": None, "desk": Remote(desk), "restarts": 3, "versions": {"torch": "1.0"}}
+    with pytest.raises(ClusterError, match=r"a worker on .* has torch 2.* instead of 1\.0"):
+        work(config)
+    assert isinstance(desk.word()[1], ClusterError)
 
 
 def test_the_first_error_counts() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import socket
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
@@ -98,8 +99,8 @@ def train(
             nothing is written.
 
     Raises:
-        RecipeError: The recipe does not fit what is there, data is missing or inconsistent, or the directory holds
-            something else.
+        RecipeError: The recipe does not fit what is there, data is missing, inconsistent, or another one for another
+            process, or the directory holds something else.
     """
     if importlib.util.find_spec("accelerate") is None:
         raise RecipeError('training needs accelerate: pip install "mteb-hybrid[train]"')
@@ -126,6 +127,7 @@ def train(
     views = build_views(recipe)
     batches = plan_batches(recipe, views.train)
     evaluator = build_evaluator(recipe, views)
+    check_same_data(views, processes.num_processes)
     checkpoint = None
     if dry_run:
         place = None
@@ -172,6 +174,25 @@ def is_first_process() -> bool:
     from accelerate import PartialState
 
     return bool(PartialState().is_main_process)
+
+
+def check_same_data(views: Views, processes: int) -> None:
+    """Make sure that all processes read the same data, wherever they run: each of them makes its part of every batch.
+
+    Raises:
+        RecipeError: They do not, in all processes; the message names the machines.
+    """
+    if processes == 1:
+        return
+    from accelerate.utils import gather_object
+
+    found: list[tuple[str, dict[str, Any]]] = gather_object([(socket.gethostname(), views.describe())])
+    (first, wanted), *others = found
+    if differing := dict.fromkeys(host for host, data in others if data != wanted):
+        raise RecipeError(
+            f"data: what is read on {', '.join(differing)} is not what is read on {first}. Copy the same files to all "
+            "machines, or put them on storage that they share"
+        )
 
 
 def _first(processes: Any, look: Callable[[], Any]) -> Any:
