@@ -2,6 +2,7 @@
 #   make demo   an environment, the package, a real `mteb run` on the embedded collection, a summary
 #   make test   an environment, the package, its tests
 #   make fuzz   an environment, the package, hostile input for its readers for half an hour
+#   make versions   fresh environments with the lowest and the newest of everything, and the table of docs/versions.md
 # PIP_ARGS passes options on to pip, for instance the address of torch's CPU builds:
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
@@ -21,7 +22,10 @@ INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt $(PI
 # `make fuzz FUZZ_ARGS="--target lareqa --cases 1000000"` for one reader; quicker to new code where atheris is installed
 FUZZ_ARGS ?= --cases 100000 --seconds 60
 
-.PHONY: demo test fuzz lint format clean
+# `make versions VERSIONS="lowest newest-3.13"` for some of them
+VERSIONS ?=
+
+.PHONY: demo test fuzz versions lint format clean
 
 demo: $(VENV)/.ready
 	HF_DATASETS_DISABLE_PROGRESS_BARS=1 $(BIN)/mteb run --model mteb-hybrid/char-ngram --tasks MiniQARMonolingual MiniQARCrossLingual MiniQARMultilingual \
@@ -33,6 +37,9 @@ test: $(VENV)/.ready
 
 fuzz: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py $(FUZZ_ARGS)
+
+versions: $(VENV)/.ready
+	$(BIN)/python benchmarks/versions.py $(if $(VERSIONS),--only $(VERSIONS))
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
