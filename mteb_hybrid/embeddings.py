@@ -188,9 +188,7 @@ def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray
             text.
     """
     try:
-        if hasattr(raw, "detach"):
-            raw = raw.detach().cpu().float().numpy()
-        embeddings: NDArray[np.float32] = np.asarray(raw, dtype=np.float32)
+        embeddings = _as_float32(raw)
     except (TypeError, ValueError, RuntimeError) as error:
         raise EmbeddingError(
             f"{describe} did not return one vector of numbers per text ({error}); first text: {_excerpt(texts[0])}"
@@ -212,6 +210,17 @@ def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray
             f"{int((~usable).sum())} such embeddings). It cannot be ranked; check the model, its precision and input"
         )
     return embeddings
+
+
+def _as_float32(raw: Any) -> NDArray[np.float32]:
+    """Numbers of any real type; others are refused, of which NumPy would make some all the same."""
+    if hasattr(raw, "detach"):
+        raw = raw.detach().cpu()
+        raw = raw.numpy() if raw.is_complex() else raw.float().numpy()
+    numbers = np.asarray(raw)
+    if numbers.dtype.kind in "cSUMm":  # complex numbers, texts, times
+        raise TypeError(f"{numbers.dtype} is no type of real numbers")
+    return numbers.astype(np.float32, copy=False)
 
 
 def weights_state(model: object) -> Hashable:

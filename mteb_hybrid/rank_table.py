@@ -136,9 +136,17 @@ def list_column(values: NDArray[Any], per_row: NDArray[np.int64], null: NDArray[
 
 
 def write_rank_table(path: Path, info: TableInfo, columns: dict[str, Any]) -> None:
-    """Write one table; columns as in `SCHEMA`, the relevant passages of a query best first."""
+    """Write one table; columns as in `SCHEMA`, the relevant passages of a query best first.
+
+    Raises:
+        KeyError: A column is missing.
+        ValueError: Columns of unequal lengths or other types, or a row that lacks what every row has.
+    """
     schema = SCHEMA.with_metadata({_KEY: json.dumps({"format": FORMAT, **asdict(info)}).encode()})
     table = pa.table([pa.array(columns[field.name]).cast(field.type) for field in schema], schema=schema)
+    lacking = [field.name for field in schema if not field.nullable and table.column(field.name).null_count]
+    if lacking:  # older versions of Arrow would write it
+        raise ValueError(f"rows without {', '.join(lacking)}")
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 

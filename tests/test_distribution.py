@@ -290,3 +290,64 @@ def test_wheel_over_editable(fresh: Environment, built: dict[str, Path], tmp_pat
     found = fresh.state()
     assert found["names"] == ["MiniQARMonolingual"]
     assert all(Path(file).resolve().is_relative_to(fresh.packages.resolve()) for file in found["files"])
+
+
+@pytest.fixture
+def installed(fresh: Environment, built: dict[str, Path], tmp_path: Path) -> Environment:
+    """The wheel in a fresh environment."""
+    install, _ = installer("pip", fresh)
+    run(*install, built["wheel"], cwd=tmp_path)
+    return fresh
+
+
+def test_pip_check(installed: Environment, tmp_path: Path) -> None:
+    """Of what the wheel requires nothing is missing, and nothing has another version; pip names what is not so."""
+    check = [sys.executable, "-m", "pip", "--python", installed.python, "check"]
+    done = subprocess.run(list(map(str, check)), cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    # packages that the tests' environment has beside ours may have quarrels of their own
+    assert [line for line in done.stdout.splitlines() if line.startswith("mteb-hybrid ")] == []
+    assert done.stdout
+
+
+IMPORT = """
+import json, sys, time
+started = time.process_time()
+import {name}
+print(json.dumps([time.process_time() - started, sorted(sys.modules)]))
+"""
+
+
+def imported(environment: Environment, name: str, **switches: str) -> tuple[float, set[str]]:
+    """CPU seconds of an import in a fresh Python, and the modules that are loaded then."""
+    done = run(environment.python, "-W", "ignore", "-c", IMPORT.format(name=name), cwd=environment.folder, **switches)
+    seconds, modules = json.loads(done.stdout.splitlines()[-1])
+    return seconds, set(modules)
+
+
+def foreign(modules: set[str]) -> set[str]:
+    """The packages among some modules that are neither ours nor Python's."""
+    return {name.split(".")[0] for name in modules} - {"mteb_hybrid", *sys.stdlib_module_names}
+
+
+def test_importing_the_package_imports_nothing_else(installed: Environment) -> None:
+    """`import mteb_hybrid` loads nothing but itself and Python's own modules: no torch, no MTEB, no NumPy."""
+    seconds, modules = imported(installed, "mteb_hybrid")
+    bare, without = imported(installed, "json")
+    assert "mteb_hybrid" in modules
+    assert foreign(modules - without) == set()
+    assert seconds < bare + 0.05
+
+
+def test_import_of_mteb_costs_little_more_than_without_us(installed: Environment) -> None:
+    """`import mteb`, which registers us, loads no package that MTEB does not, and takes at most 1.25 times as long.
+
+    Times are of the CPU, the least of three runs each, taken in turn.
+    """
+    off, on = zip(
+        *((imported(installed, "mteb", MTEB_HYBRID_AUTOLOAD=switch) for switch in "01") for _ in range(3)), strict=True
+    )
+    added = on[0][1] - off[0][1]
+    assert "mteb_hybrid.tasks" in added
+    assert foreign(added) == set()
+    assert min(seconds for seconds, _ in on) < 1.25 * min(seconds for seconds, _ in off)

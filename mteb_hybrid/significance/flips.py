@@ -24,7 +24,7 @@ _EXACT = 16
 """Up to this many questions all sign patterns are tried: 2**16 of them."""
 _AT_ONCE = 4096
 _TIE = 1e-9
-"""Statistics that differ by less than this share of the observed one are equal: sums in another order."""
+"""Statistics that differ by less than this share of the root of their sum of squares are equal: other order of sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def sign_flip_test(differences: PairedDifferences, draws: int = DRAWS, seed: int
     exact = len(moving) <= _EXACT
     patterns = _all_signs(len(moving)) if exact else _random_signs(len(moving), draws, seed)
     observed = np.abs(rows.sum(axis=0))
-    bar = observed * (1.0 - _TIE)
+    bar = observed - _TIE * np.sqrt((rows**2).sum(axis=0))  # no share of the observed one, which may be 0
     order = np.argsort(-observed[:settings], kind="stable")
     hits, hits_of_max, tried = np.zeros(settings + 1), np.zeros(settings), 0
     for signs in patterns:

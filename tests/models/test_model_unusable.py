@@ -49,7 +49,7 @@ class TestUnusable:
                 '{"prompts": "query: "}',
                 "prompts must be texts by name, got 'query: '",
             ),
-            ("config_sentence_transformers.json", "[" * 5000, "cannot be read: it is nested too deeply"),
+            ("config_sentence_transformers.json", "[" * 100_000, "cannot be read: it is nested too deeply"),
             ("config_sentence_transformers.json", '{"model_type": ["a"]}', r"holds a \['a'\]"),
         ],
     )

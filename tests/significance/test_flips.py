@@ -68,6 +68,26 @@ def test_equals_scipy_on_one_setting(seed):
     assert found.macro == found.adjusted[0] == found.p[0]
 
 
+def test_two_hundred_problems_with_ties_equal_scipys():
+    """Differences of few whole numbers, zeros among them, tie in most sign patterns: still scipy's exact p-values."""
+    rng = np.random.default_rng(2)
+
+    def statistic(x, y, axis):
+        return abs(np.sum(x - y, axis=axis))
+
+    found, expected = [], []
+    for _ in range(200):
+        one, other = rng.integers(0, 3, size=(2, int(rng.integers(2, 9)))).astype(float)
+        found.append(sign_flip_test(differences((one - other)[:, None])).p[0])
+        scipys = permutation_test(
+            (one, other), statistic, permutation_type="samples", n_resamples=np.inf, alternative="greater",
+            vectorized=True,
+        )  # fmt: skip
+        expected.append(scipys.pvalue)
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert len(set(found)) > 20
+
+
 def test_random_flips_come_close_to_all_of_them():
     """With more questions than can be flipped in all ways, p-values are those of the definition up to chance."""
     values = drawn(np.random.default_rng(5), 16, 4, shift=0.3).values
