@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from sentence_transformers.util import cos_sim, dot_score
 from tiny_models import sentence_transformer
 
+from mteb_hybrid.errors import OptionError, TrainingDataError
 from mteb_hybrid.trainers.labels import encode_label
 from mteb_hybrid.trainers.losses.hybrid import HybridLoss
 
@@ -228,7 +229,7 @@ class TestErrors:
     )
     def test_options(self, model, options, message):
         """Options that make no sense are refused when the loss is made."""
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(OptionError, match=message):
             HybridLoss(model, **options)
 
     @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ class TestErrors:
     )
     def test_labels(self, model, given, message):
         """Labels that are not ours, or leave no negatives, are refused; the message says what a label is."""
-        with pytest.raises(ValueError, match=message) as caught:
+        with pytest.raises(TrainingDataError, match=message) as caught:
             HybridLoss(model)(features(model, FIVE[:3]), given)
         assert "encode_label" in str(caught.value)
         assert "remove_columns('label')" in str(caught.value)
@@ -275,12 +276,12 @@ class TestErrors:
     )
     def test_options_without_their_columns(self, model, options, named, given):
         """An option that needs parallel columns says how to get them; they are never taken for negatives."""
-        with pytest.raises(ValueError, match=rf"{named}.*ParallelDataset\(\.\.\., parallel=True\)"):
+        with pytest.raises(TrainingDataError, match=rf"{named}.*ParallelDataset\(\.\.\., parallel=True\)"):
             HybridLoss(model, **options)(features(model, FIVE), given)
 
     def test_one_column(self, model):
         """A query alone has no loss."""
-        with pytest.raises(ValueError, match="columns query and passage, not 1"):
+        with pytest.raises(TrainingDataError, match="columns query and passage, not 1"):
             HybridLoss(model)(features(model, [QUERIES]))
 
 

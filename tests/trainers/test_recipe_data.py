@@ -396,6 +396,12 @@ class TestEvaluator:
         with pytest.raises(RecipeError, match=r"evaluation\.metric: main_metric must be one of"):
             build_evaluator(one, build_views(one))
 
+    def test_a_language_twice(self) -> None:
+        """The message is about the languages, not about the metric."""
+        one = recipe([MINI], {"collection": "miniqa-r", "metric": "multilingual_map", "languages": ["en", "de", "en"]})
+        with pytest.raises(RecipeError, match=r"evaluation\.languages: 'en' is there twice"):
+            build_evaluator(one, build_views(one))
+
 
 def test_fraction_keeps_texts_apart_from_held_out() -> None:
     """Items that share a text are held out together, whatever fraction is trained on."""
