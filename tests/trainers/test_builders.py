@@ -273,8 +273,8 @@ class TestLong:
         ("change", "message"),
         [
             ({"item": "i1"}, "mine: item 'i1' has language 'de' twice"),
-            ({"item": None}, "column 'item' is null in 1 rows"),
-            ({"language": None}, "column 'language' is null in 1 rows"),
+            ({"item": None}, "column 'item' is null in row 0.* each row needs one"),
+            ({"language": None}, "column 'language' is null in row 0"),
             ({"language": "d e"}, "mine: 'd e' is no language code"),
             ({"language": ""}, "mine: '' is no language code"),
             ({"query": None}, "query in 'de': row 0 has None"),
@@ -347,7 +347,7 @@ class TestPairs:
             ({"en-de": {"a": ["q"], "score": [0.5]}}, "a pair needs two columns of texts.* are a, score"),
             ({"en-de": {"a": ["q"], "b": ["p"]}, "de-en": {"a": ["q"], "c": ["p"]}}, "need the same columns"),
             ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": [1, 1]}}, "item 1 comes twice in en-de"),
-            ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": ["i", None]}}, "column 'item' is null in 1 rows"),
+            ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": ["i", None]}}, "column 'item' is null in row 1"),
             (
                 {"en-de": {"a": ["q"], "b": ["p"], "item": [1]}, "de-en": {"a": ["q"], "b": ["p"], "item": ["i"]}},
                 "the language pairs do not fit together",
