@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.atomic import atomic_path, check_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -149,3 +149,13 @@ def test_nobody_else_reads_an_unfinished_file(tmp_path: Path, umask) -> None:
     umask(0o000)
     with atomic_path(tmp_path / "result.json") as temporary:
         assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+
+
+def test_a_folder_to_write_in(tmp_path: Path) -> None:
+    """It is made, and empty; where a file is in its place, or above it, there can be none."""
+    check_folder(tmp_path / "new" / "folder")
+    assert names(tmp_path / "new" / "folder") == []
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match="file"):
+            check_folder(place)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tiny_models import sentence_transformer
 
 from mteb_hybrid import trainers
-from mteb_hybrid.errors import EmbeddingError, TrainingDataError
+from mteb_hybrid.errors import EmbeddingError, OptionError, TrainingDataError
 from mteb_hybrid.trainers import HybridBatchSampler, ParallelDataset, mine_parallel_hard_negatives
 from mteb_hybrid.trainers.mining import languages as languages_module
 
@@ -650,7 +650,7 @@ def test_embeddings_that_cannot_be_ranked_are_an_error(bad):
 )
 def test_options_that_make_no_sense_are_refused(option, message):
     items = drawn_items(1)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(OptionError, match=message):
         mine_parallel_hard_negatives(as_view(items), LookUp(drawn_vectors(items, 1)), **option)
 
 
@@ -687,3 +687,11 @@ def test_a_mined_view_trains(pool, tmp_path):
     assert np.isfinite(result.training_loss)
     assert widths == [4, 4]
     assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    """It is said before anything is encoded."""
+    items = drawn_items(1)
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingDataError, match=r"file/new cannot be written: .*; mine to another folder"):
+        mine_parallel_hard_negatives(as_view(items), LookUp({}), folder=tmp_path / "file" / "new", use_faiss=False)
