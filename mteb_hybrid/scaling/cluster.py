@@ -69,7 +69,10 @@ def connected(address: str, *, extra: str = "ray", logs: bool = False) -> Iterat
             include_dashboard=False if address == LOCAL else None,
         )  # fmt: skip
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        raise ClusterError(f"no Ray cluster can be reached at {address!r}: {error}") from error
+        raise ClusterError(
+            f"no Ray cluster can be reached at {address!r}: {error}. Start one with `ray start --head` and "
+            "name it with --ray auto on that machine; or take --ray local, for one on this machine alone"
+        ) from error
     try:
         yield
     finally:
