@@ -34,7 +34,7 @@ HEAD = ("environment", "Python", *SHOWN, "passed", "skipped", "failed", "`pip ch
 CORE = (
     "tests/test_mteb_internals.py",
     "tests/test_plugin.py", "tests/test_autoload.py", "tests/test_entry_points.py",
-    "tests/test_model_directory.py", "tests/test_end_to_end.py", "tests/test_loaders.py", "tests/test_golden.py",
+    "tests/models", "tests/test_end_to_end.py", "tests/test_loaders.py", "tests/test_golden.py",
     "tests/test_ranking.py", "tests/test_embeddings.py", "tests/test_rank_table.py", "tests/tasks/test_miracl.py",
     "tests/tasks/test_faiss.py", "tests/tasks/test_other_models.py", "tests/metrics", "tests/significance",
     "tests/trainers/test_evaluator.py", "tests/trainers/test_loss.py", "tests/trainers/test_mining.py",

@@ -114,8 +114,8 @@ def switch_off(error: Exception) -> None:
 
     warnings.warn(
         f"mteb-hybrid could not register with MTEB and is switched off in this process; MTEB itself is not affected. "
-        f"Cause: {type(error).__name__}: {error}. Cure: `pip install -U mteb-hybrid mteb`; `mteb-hybrid info` shows "
-        "which versions fit each other, MTEB_HYBRID_AUTOLOAD=0 silences this.",
+        f"Cause: {type(error).__name__}: {error}. Cure, unless the cause names one: `pip install -U mteb-hybrid mteb`. "
+        "`mteb-hybrid info` shows what is installed, MTEB_HYBRID_AUTOLOAD=0 silences this.",
         RuntimeWarning,
         stacklevel=2,
     )

@@ -45,7 +45,9 @@ def _need(owner: Any, name: str) -> Any:
 
         where = getattr(owner, "__name__", repr(owner))
         version = importlib.metadata.version("mteb")
-        raise RegistrationError(f"{where}.{name} is not there in mteb {version}")
+        raise RegistrationError(
+            f"{where}.{name} is not there in mteb {version}: update mteb-hybrid, or take another mteb"
+        )
     return getattr(owner, name)
 
 
@@ -67,7 +69,7 @@ def add_tasks(classes: Sequence[type[AbsTask]]) -> None:
         except TypeError as error:
             raise RegistrationError(
                 f"mteb.get_tasks._TASKS_REGISTRY is a {type(by_name).__name__}, which takes no tasks: another package "
-                "has put it there"
+                "has put it there, and has to be removed"
             ) from error
         for origin in cls.metadata.adapted_from or ():
             similar.setdefault(origin, []).append(cls.metadata.name)
@@ -86,7 +88,7 @@ def check_names(classes: Iterable[type[AbsTask]], known: Mapping[str, type[AbsTa
         if other is not None and other is not cls:
             raise RegistrationError(
                 f"a task {cls.metadata.name} exists already: {other.__module__}.{other.__qualname__}. Two tasks of one "
-                "name would share their cached results"
+                "name would share their cached results: give one of them another name"
             )
 
 

@@ -134,6 +134,17 @@ def lock(folder: Path, *, wait: bool = False) -> Iterator[bool]:
         os.close(handle)
 
 
+def check_folder(folder: Path) -> None:
+    """Make a folder, and see that files can be made in it: before the hours whose work is to be written there.
+
+    Raises:
+        OSError: It cannot be made, or files cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def make_readable(path: Path) -> None:
     """Give a file the permissions that a plain ``open`` would; temporary files start out private."""
     umask = os.umask(0)

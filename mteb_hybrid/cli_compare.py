@@ -39,11 +39,16 @@ def compare(
     there = dict.fromkeys(read_info(path).variant for path in find_tables(predictions)) if model else {}
     for name in model or ():
         if name not in there:
-            raise ResultsError(f"there are no rank tables of a model {name!r}; there are those of {', '.join(there)}")
+            raise ResultsError(
+                f"there are no rank tables of a model {name!r}; there are those of {', '.join(there) or 'none'}"
+            )
     found = read_scores(predictions, metric, models=model)
     if len(found) < 2:
         names = ", ".join(f"{one.model}@{one.revision}" for one in found) or "none"
-        raise ResultsError(f"a comparison needs rank tables of two models with the metric {metric}; found: {names}")
+        raise ResultsError(
+            f"a comparison needs rank tables of two models with the metric {metric}; found: {names}. Name the folders "
+            "that `mteb run --prediction-folder` has written"
+        )
     console = Console(width=None if sys.stdout.isatty() else 160)
     comparisons = compare_all(found, metric, draws=draws, seed=seed)
     for one in comparisons:

@@ -63,14 +63,18 @@ def _task(name: str, subsets: list[str] | None) -> AbsTaskRetrieval:
     import mteb
     from mteb.abstasks.retrieval import AbsTaskRetrieval
 
+    from mteb_hybrid import _mteb
     from mteb_hybrid.export.rows import check_subsets
+    from mteb_hybrid.suggest import suggestion
 
     try:
         whole = mteb.get_task(name)
     except KeyError as error:
-        raise ResultsError(f"MTEB knows no task {name!r}: {error.args[0]}") from error
+        raise ResultsError(f"MTEB knows no task {name!r}{suggestion(name, _mteb.registered_tasks())}") from error
     if not isinstance(whole, AbsTaskRetrieval):
-        raise ResultsError(f"{name} is no retrieval task")
+        raise ResultsError(
+            f"{name} is a task of {whole.metadata.type}: only those of retrieval have a corpus, queries and judgments"
+        )
     if not subsets:
         return whole
     return whole.filter_languages(None, hf_subsets=check_subsets(whole, subsets))  # others are not loaded

@@ -44,7 +44,7 @@ def report(
     from mteb_hybrid.reporting import read_pooled, read_results, summarise
     from mteb_hybrid.reporting.differences import read_differences
     from mteb_hybrid.reporting.formats import FORMATS, format_of
-    from mteb_hybrid.reporting.page import html
+    from mteb_hybrid.reporting.page import check_jinja, html
     from mteb_hybrid.reporting.report_tables import report_tables
     from mteb_hybrid.reporting.terminal import rich_table
     from mteb_hybrid.reporting.trained_on import trained_languages
@@ -53,6 +53,8 @@ def report(
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if train_languages and name != "html":
         raise ResultsError("--train-languages is for the HTML page: give --format html")
+    if name == "html":
+        check_jinja()  # before the tests of differences, which take their time
     folders = [*(path for path in results if path.is_dir()), *(predictions or [])]
     scores = itertools.chain.from_iterable(read_results(path) for path in results)
     summaries = summarise(scores, *read_pooled(folders))

@@ -60,7 +60,9 @@ def train(
     cluster = {"workers": workers, "gpus_per_worker": gpus_per_worker, "restarts": restarts}
     given = {name: value for name, value in cluster.items() if value is not None}
     if (ray is None and given) or (ray is not None and workers is None):
-        raise typer.BadParameter("--ray ADDRESS and --workers N go together; the others say how to train there")
+        raise typer.BadParameter(
+            "--ray ADDRESS and --workers N go together, and --gpus-per-worker and --restarts only with them"
+        )
     read = Recipe.read(recipe, changes or ())
     with _naming(recipe):
         if ray is None:

@@ -12,6 +12,7 @@
     ├── RankTableError (ValueError)        a rank table is missing, damaged or of another kind
     ├── ResultsError (ValueError)          a results folder holds nothing that can be read
     ├── TrainingDataError (ValueError)     training data cannot be read, or cannot give the batches that are asked for
+    ├── OptionError (ValueError)           an option in Python, or an environment variable, is none that there is
     ├── RecipeError (ValueError)           a training recipe is wrong, or does not fit what is there
     ├── TranslationError (ValueError)      queries cannot be translated, or translations cannot be used
     ├── StorageError (OSError)             a file cannot be written: no room, or no permission
@@ -58,6 +59,10 @@ class ResultsError(MtebHybridError, ValueError):
 
 class TrainingDataError(MtebHybridError, ValueError):
     """Training data is inconsistent or too small for what is asked of it; the message says where and what to do."""
+
+
+class OptionError(MtebHybridError, ValueError):
+    """An option in Python, or an environment variable, cannot be used; the message names it and says what it may be."""
 
 
 class RecipeError(MtebHybridError, ValueError):

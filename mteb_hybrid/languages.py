@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.language_names import english_name, own_name
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,7 @@ FURTHER_SCRIPTS: dict[str, str] = {
 KNOWN_SCRIPTS = LANGUAGE_SCRIPTS | FURTHER_SCRIPTS
 """All that we know."""
 
-_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{,39}")  # two of them are part of a file's name
 
 
 def language_script(language: str, scripts: Mapping[str, str] | None = None) -> str:
@@ -104,11 +105,13 @@ def check_language(language: str, scripts: Mapping[str, str]) -> None:
         scripts: MTEB's codes of the user's own languages.
 
     Raises:
-        CollectionError: It is unknown, or has signs other than letters, digits and ``_`` in it: subsets of two
+        CollectionError: It is unknown or too long, or has signs other than letters, digits and ``_``: subsets of two
             languages are written ``en-de``.
     """
     if not _CODE.fullmatch(language):
-        raise CollectionError(f"{language!r} cannot name a subset: use letters, digits and _, as in 'de'")
+        raise CollectionError(
+            f"{shown(language)} cannot name a subset: use letters, digits and _, at most 40 of them, as in 'de'"
+        )
     known = {**KNOWN_SCRIPTS, **scripts}
     if language not in known:
         head = language.lower().partition("_")[0]  # DE, Deu, de_DE, deu_Latn, German and Deutsch are German

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_hybrid.counted import Ranking
+from mteb_hybrid.errors import EmbeddingError
 from mteb_hybrid.exact import Similarity, error_bound
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def recognise_similarity(
     queries: NDArray[np.float32],
     passages: NDArray[np.float32],
     declared: str | None = None,
+    *,
+    describe: str = "the model",
 ) -> Similarity | None:
     """Which similarity a function computes, judged by its values on a sample of the embeddings at hand.
 
@@ -37,13 +40,17 @@ def recognise_similarity(
         queries: float32, shape (queries, dimension).
         passages: float32, shape (passages, dimension).
         declared: What the model calls it, ``cosine`` or ``dot``, if it says so.
+        describe: The model and what it is run on, for messages.
 
     Returns:
         ``cosine`` or ``dot``, or None if it is neither.
+
+    Raises:
+        EmbeddingError: The function returns NaN, or something else than one score for each pair.
     """
     some_queries = queries[np.linspace(0, len(queries) - 1, min(_SAMPLE, len(queries)), dtype=int)]
     some_passages = passages[np.linspace(0, len(passages) - 1, min(_SAMPLE, len(passages)), dtype=int)]
-    values = _call(similarity, some_queries, some_passages)
+    values = _call(similarity, some_queries, some_passages, describe)
     lengths = np.linalg.norm(some_queries.astype(np.float64), axis=1)[:, None] * np.linalg.norm(
         some_passages.astype(np.float64), axis=1
     )
@@ -68,12 +75,16 @@ def rank_with_model_similarity(
     *,
     segments: int = 1,
     top_k: int = 0,
+    describe: str = "the model",
 ) -> Ranking:
     """Ranks under a similarity that is neither cosine nor dot product, by the scores that the model returns.
 
     Passages with equal embeddings are scored once, so that they tie; ties are broken by ``order``. Arguments and result
     as in `mteb_hybrid.ranking.RankCounter`, with ``relevant_passage`` as rows of ``passages`` and ``segment``, int64,
     shape (passages,), the segment of each passage.
+
+    Raises:
+        EmbeddingError: As `recognise_similarity`.
     """
     first: dict[bytes, int] = {}
     distinct_of = np.array([first.setdefault(row.tobytes(), len(first)) for row in passages])
@@ -85,7 +96,7 @@ def rank_with_model_similarity(
     for start in range(0, len(queries), _QUERY_BLOCK):
         block = queries[start : start + _QUERY_BLOCK]
         parts = [
-            _call(similarity, block, distinct[column : column + _PASSAGE_BLOCK])
+            _call(similarity, block, distinct[column : column + _PASSAGE_BLOCK], describe)
             for column in range(0, len(distinct), _PASSAGE_BLOCK)
         ]
         scores = np.concatenate(parts, axis=1)[:, distinct_of]
@@ -101,7 +112,7 @@ def rank_with_model_similarity(
 
 
 def _call(
-    similarity: SimilarityFunction, queries: NDArray[np.float32], passages: NDArray[np.float32]
+    similarity: SimilarityFunction, queries: NDArray[np.float32], passages: NDArray[np.float32], describe: str
 ) -> NDArray[np.float64]:
     import torch
 
@@ -112,10 +123,13 @@ def _call(
         values = values.detach().cpu().double().numpy()
     result = np.asarray(values, dtype=np.float64)
     if result.shape != (len(queries), len(passages)):
-        raise ValueError(
-            f"the model's similarity returned shape {result.shape} for {len(queries)} queries and "
-            f"{len(passages)} passages"
+        raise EmbeddingError(
+            f"{describe}: the model's similarity returned shape {result.shape} for {len(queries)} queries and "
+            f"{len(passages)} passages, expected one score for each pair"
         )
     if np.isnan(result).any():
-        raise ValueError("the model's similarity returned NaN")
+        raise EmbeddingError(
+            f"{describe}: the model's similarity returned NaN, which cannot be ranked; check the function and its "
+            "precision"
+        )
     return result

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 2
+AGAIN = "run the task again with the same --prediction-folder, which writes it anew"
+"""What to do about a table that cannot be used: a run ranks again what has no readable table of its data."""
 _KEY = b"mteb_hybrid"
 
 SCHEMA = pa.schema(
@@ -160,7 +162,7 @@ def read_info(path: Path) -> TableInfo:
     try:
         metadata = pq.read_schema(path).metadata
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise RankTableError(f"{path} cannot be read as Parquet: {error}") from error
+        raise RankTableError(f"{path} cannot be read as Parquet: {error}; {AGAIN}") from error
     return _info(path, metadata)
 
 
@@ -173,7 +175,7 @@ def _info(path: Path, metadata: dict[bytes, bytes] | None) -> TableInfo:
         raise RankTableError(foreign) from error
     if version != FORMAT:
         raise RankTableError(
-            f"{path} has format {shown(version)}, this mteb-hybrid reads {FORMAT}: update it, or run the subset again"
+            f"{path} has format {shown(version)}, this mteb-hybrid reads {FORMAT}: update it, or {AGAIN}"
         )
     try:
         info = TableInfo(**content)
@@ -204,21 +206,21 @@ class RankTable:
                 other or its pool.
         """
         if not path.is_file():
-            raise RankTableError(f"{path} is not a file")
+            raise RankTableError(f"{path} is not a file; `mteb run --prediction-folder` writes rank tables")
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 # a file says it twice; this is where `read_info` looks
                 metadata = file.schema.to_arrow_schema().metadata
                 rows = file.read()
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}") from error
+            raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}; {AGAIN}") from error
         info = _info(path, metadata)
         if not rows.schema.equals(SCHEMA):
-            raise RankTableError(f"{path} has other columns than a rank table")
+            raise RankTableError(f"{path} has other columns than a rank table; {AGAIN}")
         try:
             check_rows(rows, info.pool, info.pool_size, full=info.full_ranking)
         except ValueError as error:  # Arrow's of values that are none are such too
-            raise RankTableError(f"{path} is damaged, or was not made by mteb-hybrid: {error}") from error
+            raise RankTableError(f"{path} is damaged, or was not made by mteb-hybrid: {error}; {AGAIN}") from error
         return cls(info, rows)
 
     def query_ranks(self) -> QueryRanks:
@@ -231,7 +233,11 @@ class RankTable:
         lengths = np.asarray(ranks.value_lengths().fill_null(0))
         flat = ranks.flatten()
         if flat.null_count:
-            raise RankTableError(f"{self.info.task} {self.info.subset} is ranked to depth {self.info.depth} only")
+            cure = "run it without FAISS, or leave it out" if self.info.similarity == "faiss" else "leave it out"
+            raise RankTableError(
+                f"{self.info.variant} on {self.info.task} {self.info.subset} is ranked to depth {self.info.depth} "
+                f"only, and the ranks beyond are unknown: {cure}"
+            )
         position = {language: number for number, language in enumerate(self.info.pool)}
         languages = self.rows.column("relevant_language").combine_chunks().flatten().to_pylist()
         return QueryRanks.from_pairs(

@@ -102,7 +102,10 @@ class AbsTaskRankedRetrieval(AbsTaskRetrieval):
         embedder = Embedder(encoder, self.metadata, hf_split, hf_subset, encode_kwargs)
         if isinstance(model, FaissSearch):
             if data_split["top_ranked"] is not None:
-                raise FaissError(f"{embedder.describe}: the task has candidates to rerank, and FAISS searches the pool")
+                raise FaissError(
+                    f"{embedder.describe}: the task has candidates to rerank, and FAISS searches the pool: run it "
+                    "without FAISS"
+                )
             engine().prepare(embedder, self.texts)
             ranked, scores = model.rank(embedder, subset, self._top_k)
         elif is_dense_encoder(model) and data_split["top_ranked"] is None:

@@ -11,6 +11,7 @@ from mteb.types import PromptType
 
 from mteb_hybrid.errors import EmbeddingError
 from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity
+from mteb_hybrid.parsing import shown
 from mteb_hybrid.ranking import RankCounter
 from mteb_hybrid.tasks.embedder import declared_similarity
 from mteb_hybrid.tasks.ranked import RankedSubset
@@ -52,7 +53,9 @@ class Embedded:
         passages = embedder.embed(pool.texts[:first], PromptType.document)
         check_dimensions(embedder, data, queries.shape[1], passages.shape[1])
         model = embedder.model
-        similarity = recognise_similarity(model.similarity, queries, passages, declared_similarity(model))
+        similarity = recognise_similarity(
+            model.similarity, queries, passages, declared_similarity(model), describe=embedder.describe
+        )
         return cls(queries, passages, similarity)
 
 
@@ -77,7 +80,7 @@ def rank_embedded(
         logger.info("%s has a similarity of its own: ranking by the scores that it returns", embedder.describe)
         ranking = rank_with_model_similarity(
             model.similarity, queries, passages, pool.order, pool.language, data.pair_query, pair_passage,
-            segments=len(pool.languages), top_k=top_k,
+            segments=len(pool.languages), top_k=top_k, describe=embedder.describe,
         )  # fmt: skip
     else:
         counter = RankCounter(
@@ -110,5 +113,5 @@ def check_dimensions(embedder: Embedder, data: JudgedQueries, queries: int, pass
     if queries != passages:
         raise EmbeddingError(
             f"{embedder.describe} returned queries of dimension {queries} and passages of dimension {passages}; first "
-            f"query: {data.queries[0]!r}"
+            f"query: {shown(data.queries[0])}. One model must give both the same dimension"
         )

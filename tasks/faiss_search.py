@@ -81,7 +81,10 @@ class FaissSearch:
         from mteb_hybrid.tasks.parallel import PoolSubset
 
         if not isinstance(subset, PoolSubset):
-            raise FaissError(f"{embedder.describe}: the corpus is streamed, and FAISS would hold all of it in memory")
+            raise FaissError(
+                f"{embedder.describe}: the corpus is streamed, and FAISS would hold all of it in memory: run it "
+                "without FAISS"
+            )
         data, pool = subset.data, subset.pool
         few = Embedded.of(embedder, data, pool, first=_SAMPLE)
         _searchable(few.similarity, embedder.describe)
@@ -163,9 +166,9 @@ def searched(model: Any, tasks: Any) -> Any:
         others = [task.metadata.name for task in all_tasks(tasks) if not isinstance(task, AbsTaskParallelRetrieval)]
         if others:
             raise FaissError(
-                f"not with FAISS: {', '.join(others)}. It searches our parallel collections, XQuAD-R, MLQA-R, MiniQA-R "
-                "and users' own; MIRACL's corpora are streamed, since they may be larger than memory, and tasks of "
-                "others have no exact ranks to compare with"
+                f"not with FAISS: {', '.join(others)}. Run them without. It searches our parallel collections, "
+                "XQuAD-R, MLQA-R, MiniQA-R and users' own; MIRACL's corpora are streamed, since they may be larger "
+                "than memory, and tasks of others have no exact ranks to compare with"
             )
     elif _mteb.searches_faiss(model) and any(our_tasks(tasks)):
         raise FaissError(

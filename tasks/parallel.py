@@ -74,10 +74,12 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         return collection_subsets(self.setting, type(self).collection())
 
     def _subset(self, data_split: Any, subset: str) -> PoolSubset:
-        pool = Pool.of(data_split["corpus"])
+        where = f"{self.metadata.name} {subset}"
+        pool = Pool.of(data_split["corpus"], where)
         data = JudgedQueries.of(
             data_split,
             pool.language_of,
+            where=where,
             query_language=self._planned()[subset].query_language,
             pool=pool.sizes(),
             pooled=self.setting is Setting.MULTILINGUAL,

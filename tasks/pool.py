@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +36,12 @@ class Pool:
     order: NDArray[np.int64]
 
     @classmethod
-    def of(cls, corpus: Any) -> Pool:
+    def of(cls, corpus: Any, where: str) -> Pool:
         """Read the corpus of a ``RetrievalSplitData`` of MTEB.
+
+        Args:
+            corpus: It.
+            where: Task and subset, for messages.
 
         Raises:
             CollectionError: An empty corpus or a duplicate id.
@@ -46,9 +52,10 @@ class Pool:
         ids = columns["id"]
         row = {passage: position for position, passage in enumerate(ids)}
         if not ids:
-            raise CollectionError("a subset has an empty corpus")
+            raise CollectionError(f"{where}: the corpus is empty")
         if len(row) != len(ids):
-            raise CollectionError("a subset has duplicate ids of passages")
+            twice, count = Counter(ids).most_common(1)[0]
+            raise CollectionError(f"{where}: passage id {shown(twice)} is in the corpus {count} times; ids must differ")
         languages = tuple(dict.fromkeys(columns["language"]))
         position = {name: i for i, name in enumerate(languages)}
         language = np.array([position[label] for label in columns["language"]], dtype=np.int64)

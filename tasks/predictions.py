@@ -12,7 +12,8 @@ import numpy as np
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.across import SUFFIX, across_languages
-from mteb_hybrid.errors import RankTableError
+from mteb_hybrid.atomic import check_folder
+from mteb_hybrid.errors import RankTableError, ResultsError
 from mteb_hybrid.rank_table import RankTable, TableInfo, list_column, table_path, write_rank_table
 from mteb_hybrid.tasks.ranked import asked_depth
 from mteb_hybrid.tasks.settings import Setting
@@ -33,6 +34,23 @@ def model_folder(meta: ModelMeta) -> str:
     """``<model>/<revision>``, and the experiment below it, as MTEB lays out its results."""
     folder = f"{meta.model_name_as_path()}/{meta.revision or 'no_revision_available'}"
     return f"{folder}/experiments/{meta.experiment_name}" if meta.experiment_name else folder
+
+
+def check_predictions(folder: Any) -> None:
+    """See before a run that rank tables can be written; the folder is made.
+
+    Args:
+        folder: The run's prediction folder; None for none.
+
+    Raises:
+        ResultsError: They cannot.
+    """
+    if folder is None:
+        return
+    try:
+        check_folder(Path(folder))
+    except OSError as error:
+        raise ResultsError(f"--prediction-folder: {folder} cannot be written: {error}; name another folder") from error
 
 
 def save_rank_table(
@@ -154,7 +172,7 @@ def missing_tables(task: AbsTaskRankedRetrieval, meta: ModelMeta, folder: Path) 
     """Subsets of a task without a readable rank table of the task's data revision, with lists as deep as asked for.
 
     Raises:
-        MtebHybridError: ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth.
+        OptionError: ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth.
     """
     missing, depth = [], asked_depth() or 0
     for subset in task.hf_subsets:

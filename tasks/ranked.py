@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mteb_hybrid.errors import CollectionError, MtebHybridError
+from mteb_hybrid.errors import CollectionError, OptionError
 from mteb_hybrid.metrics import QueryRanks
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +61,7 @@ class JudgedQueries:
         split: Any,
         language_of: Callable[[str], int],
         *,
+        where: str,
         query_language: str,
         pool: Mapping[str, int],
         pooled: bool,
@@ -69,6 +72,7 @@ class JudgedQueries:
         Args:
             split: MTEB's data of one subset.
             language_of: Passage id to the position of its language in ``pool``; KeyError for an unknown passage.
+            where: Task and subset, for messages.
             query_language: As in the class.
             pool: Language to its number of passages.
             pooled: As in the class.
@@ -76,25 +80,31 @@ class JudgedQueries:
 
         Raises:
             CollectionError: No queries, a duplicate query id, or a judgment of an unknown passage.
-            MtebHybridError: ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth: said here, before anything is encoded.
+            OptionError: ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth: said here, before anything is encoded.
         """
         asked_depth()
         columns = split["queries"][:]  # whole columns at once: iterating is slow
         query_ids, judged = columns["id"], split["relevant_docs"]
         if not query_ids:
-            raise CollectionError("a subset has no queries")
+            raise CollectionError(f"{where}: there are no queries")
         if len(set(query_ids)) != len(query_ids):
-            raise CollectionError("a subset has duplicate ids of queries")
+            twice, count = Counter(query_ids).most_common(1)[0]
+            raise CollectionError(f"{where}: query id {shown(twice)} is there {count} times; ids must differ")
         pairs = [
             (query, passage, grade)
             for query, query_id in enumerate(query_ids)
             for passage, grade in judged.get(query_id, {}).items()
             if grade > 0
         ]
-        try:
-            languages = [language_of(passage) for _, passage, _ in pairs]
-        except KeyError as error:
-            raise CollectionError(f"a judgment names the passage {error}, which is not in the corpus") from error
+        languages = []
+        for query, passage, _ in pairs:
+            try:
+                languages.append(language_of(passage))
+            except KeyError as error:
+                raise CollectionError(
+                    f"{where}: passage {shown(passage)} is relevant for query {shown(query_ids[query])}, and not in "
+                    "the corpus: add it there, or leave out the judgment"
+                ) from error
         return cls(
             query_ids=query_ids,
             queries=columns["text"],
@@ -188,15 +198,15 @@ def asked_depth() -> int | None:
     """How many of the best passages of every query ``MTEB_HYBRID_LIST_DEPTH`` wants to be kept; None if it is not set.
 
     Raises:
-        MtebHybridError: It is not a whole number of at least `TOP_K`, which scores are taken from.
+        OptionError: It is not a whole number of at least `TOP_K`, which scores are taken from.
     """
     configured = os.environ.get(LIST_DEPTH_VARIABLE, "").strip()
     if not configured:
         return None
     if not configured.isdecimal() or int(configured) < TOP_K:
-        raise MtebHybridError(
+        raise OptionError(
             f"{LIST_DEPTH_VARIABLE} must be a whole number of passages, at least {TOP_K}, such as 1000; it is "
-            f"{configured!r}"
+            f"{shown(configured)}"
         )
     return int(configured)
 
@@ -208,7 +218,7 @@ def list_depth(data: JudgedQueries) -> int:
     are unjudged, which some scores are taken from, and otherwise 0.
 
     Raises:
-        MtebHybridError: The variable is no usable depth.
+        OptionError: The variable is no usable depth.
     """
     asked = asked_depth()
     if asked is not None:

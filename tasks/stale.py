@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mteb_hybrid import _mteb
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import StorageError
-from mteb_hybrid.tasks.predictions import our_tasks
+from mteb_hybrid.tasks.predictions import check_predictions, our_tasks
 from mteb_hybrid.tasks.ranked import asked_depth
 from mteb_hybrid.tasks.result_files import forget, watch
 
@@ -43,7 +43,8 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
         options: The run's options.
 
     Raises:
-        MtebHybridError: The data of a task cannot be had, or ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth.
+        MtebHybridError: The data of a task cannot be had, ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth, or the
+            prediction folder cannot be written.
     """
     ours = list(our_tasks(tasks))
     if ours:
@@ -52,6 +53,8 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
         task.refresh()
     strategy = options.get("overwrite_strategy", "only-missing")
     strategy = str(getattr(strategy, "value", strategy))
+    if ours and strategy != "only-cache":
+        check_predictions(options.get("prediction_folder"))  # likewise
     cache = options["cache"] if "cache" in options else _mteb.default_cache(evaluate)
     cached = strategy == "only-missing" and hasattr(cache, "load_task_result")
     meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs")) if ours and cached else None

@@ -144,6 +144,7 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
         return JudgedQueries.of(
             split,
             lambda passage: pool_position(passage, subset.passage_languages) if pooled else 0,
+            where=f"{self.metadata.name} {name}",
             query_language=subset.query_language,
             pool={language: len(loaded[language]["corpus"]) for language in subset.passage_languages},
             pooled=pooled,

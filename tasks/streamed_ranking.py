@@ -143,7 +143,9 @@ class StreamedRanker:
         relevant = embedder.embed(list(texts), PromptType.document)
         check_dimensions(embedder, data[0], queries.shape[1], relevant.shape[1])
         model = embedder.model
-        similarity = recognise_similarity(model.similarity, queries, relevant, declared_similarity(model))
+        similarity = recognise_similarity(
+            model.similarity, queries, relevant, declared_similarity(model), describe=embedder.describe
+        )
         if similarity is None:
             return None
         offsets = np.cumsum([0, *(len(one.query_ids) for one in data)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mteb_hybrid.atomic import atomic_path, locked, remove_abandoned
+from mteb_hybrid.atomic import atomic_path, check_folder, locked, remove_abandoned
 from mteb_hybrid.errors import StorageError
 
 
@@ -239,3 +239,13 @@ def test_locked(tmp_path: Path) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(handle)
+
+
+def test_a_folder_to_write_in(tmp_path: Path) -> None:
+    """It is made, and empty; where a file is in its place, or above it, there can be none."""
+    check_folder(tmp_path / "new" / "folder")
+    assert names(tmp_path / "new" / "folder") == []
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match="file"):
+            check_folder(place)

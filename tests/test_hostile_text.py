@@ -143,7 +143,7 @@ class TestTexts:
         folder = write_folder(
             tmp_path / "en", [{"_id": "a", "text": text}], [{"_id": "q", "text": "x"}], [("q", "a", 1)]
         )
-        with pytest.raises(CollectionError, match=r"corpus\.jsonl, line 1: document 'a' has no text"):
+        with pytest.raises(CollectionError, match=r"corpus\.jsonl, line 1: document 'a' has neither title nor text"):
             from_beir("Blank", folder.parent, register=False)
 
     @given(texts=st.lists(st.text(min_size=1, max_size=8).filter(str.strip), min_size=1, max_size=8, unique=True))

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mteb_hybrid.errors import EmbeddingError
 from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -210,18 +211,18 @@ class TestErrors:
     def test_shape(self, wrong):
         """A similarity that does not return one score per pair is refused, by its shape."""
         data = pool(2, 3, 5)
-        with pytest.raises(ValueError, match="returned shape"):
+        with pytest.raises(EmbeddingError, match="returned shape"):
             recognise_similarity(wrong, data["queries"], data["passages"])
-        with pytest.raises(ValueError, match="returned shape"):
+        with pytest.raises(EmbeddingError, match="returned shape"):
             rank_with_model_similarity(wrong, **data)
 
     def test_nan(self):
         """NaN cannot be ranked."""
         data = pool(2, 3, 5)
         bad = lambda q, p: torch.full((len(q), len(p)), torch.nan)  # noqa: E731
-        with pytest.raises(ValueError, match="NaN"):
+        with pytest.raises(EmbeddingError, match="NaN"):
             recognise_similarity(bad, data["queries"], data["passages"])
-        with pytest.raises(ValueError, match="NaN"):
+        with pytest.raises(EmbeddingError, match="NaN"):
             rank_with_model_similarity(bad, **data)
 
     def test_with_gradients(self):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,9 +48,14 @@ class LanguagePart:
         where = f"{self.source} ({self.language})"
         searched = self.passages or not (any(self.relevant) or any(self.unasked.values()))
         if not searched or not (self.queries or (self.passages and self.unasked)):
-            raise CollectionError(f"{where} has {len(self.passages)} passages and {len(self.queries)} questions")
+            raise CollectionError(
+                f"{where} has {len(self.passages)} passages and {len(self.queries)} questions: there is nothing to "
+                f"{'ask' if self.passages else 'search in'}"
+            )
         if len(self.contexts) != len(self.passages):
-            raise CollectionError(f"{where}: {len(self.contexts)} contexts for {len(self.passages)} passages")
+            raise CollectionError(
+                f"{where}: {len(self.contexts)} contexts for {len(self.passages)} passages; each needs one"
+            )
         if not len(self.query_ids) == len(self.queries) == len(self.relevant):
             raise CollectionError(
                 f"{where}: {len(self.query_ids)} ids, {len(self.queries)} questions and {len(self.relevant)} lists of "
@@ -57,32 +63,43 @@ class LanguagePart:
             )
         twice = [query_id for query_id, count in Counter(self.query_ids).items() if count > 1]
         if twice:
-            raise CollectionError(f"{where}: duplicate question id {twice[0]!r} ({len(twice)} such ids)")
+            raise CollectionError(f"{where}: duplicate question id {shown(twice[0])} ({len(twice)} such ids)")
         for position, text in enumerate(self.passages):
             if not text.strip():
                 raise CollectionError(f"{where}: passage {position} is empty")
         for query_id, text, positions in zip(self.query_ids, self.queries, self.relevant, strict=True):
             if not query_id or not text.strip():
-                raise CollectionError(f"{where}: question {query_id!r} is empty")
+                raise CollectionError(
+                    f"{where}: question {shown(query_id)} has an empty {'text' if query_id else 'id'}"
+                )
             self._check_positions(query_id, positions, where)
         for query_id, positions in self.unasked.items():
             if not query_id:
                 raise CollectionError(f"{where}: a question that is not asked has an empty id")
             self._check_positions(query_id, positions, where)
         if both := sorted(self.unasked.keys() & set(self.query_ids)):
-            raise CollectionError(f"{where}: question {both[0]!r} is asked, and said not to be")
+            raise CollectionError(
+                f"{where}: question {shown(both[0])} is asked, and in unasked, which is for those that are not"
+            )
         if self.grades:
             relevant = {(query_id, position) for query_id, position, _ in self.judgments()}
             for (query_id, position), grade in self.grades.items():
                 if (query_id, position) not in relevant or grade < 1:
                     raise CollectionError(
-                        f"{where}: passage {position} has grade {grade} for question {query_id!r}; grades are of "
+                        f"{where}: passage {position} has grade {grade} for question {shown(query_id)}; grades are of "
                         "relevant passages, and at least 1"
                     )
 
     def _check_positions(self, query_id: str, positions: tuple[int, ...], where: str) -> None:
-        if len(set(positions)) != len(positions) or not all(0 <= p < len(self.passages) for p in positions):
-            raise CollectionError(f"{where}: question {query_id!r} has relevant positions {positions}")
+        outside = [position for position in positions if not 0 <= position < len(self.passages)]
+        if outside or len(set(positions)) != len(positions):
+            wrong = (
+                f"must lie in [0, {len(self.passages)}), not at {outside[0]}" if outside else "must be named once each"
+            )
+            raise CollectionError(
+                f"{where}: the relevant passages of question {shown(query_id)} {wrong}; their positions are "
+                f"{shown(positions)}"
+            )
 
     def judgments(self) -> Iterator[tuple[str, int, int]]:
         """Question id, position and grade of every relevant passage; also of questions that are asked elsewhere."""

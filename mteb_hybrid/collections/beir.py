@@ -149,7 +149,9 @@ class BeirSource:
 
         def read(language: str) -> LanguagePart:
             if language not in parts():
-                raise CollectionError(f"{self.name}: language {language!r} went away while it was used")
+                raise CollectionError(
+                    f"{self.name}: language {language!r} went away while it was used; start Python anew"
+                )
             return parts()[language]
 
         return ParallelCollection(self.name, survey.revision, survey.languages, read, survey.answers)

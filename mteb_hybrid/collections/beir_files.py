@@ -88,7 +88,7 @@ def find_files(folders: Folders, split: str, scripts: Mapping[str, str]) -> list
     else:
         root = Path(folders)
         if not is_folder(root):
-            raise CollectionError(f"{root} is no folder")
+            raise CollectionError(f"{root} is no folder; {_LAYOUT}")
         if (root / "corpus.jsonl").is_file():
             _check_pooled(root, scripts)
             files = BeirFiles(root, split, None)

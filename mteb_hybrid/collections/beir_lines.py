@@ -61,10 +61,10 @@ def read_documents(path: Path) -> Iterator[Document]:
     lines: dict[str, int] = {}
     for number, row in _objects(path):
         document_id, text = _needed(row, "_id", path, number), _needed(row, "text", path, number, blank=True)
-        _once(lines, document_id, f"_id {document_id!r}", path, number)
+        _once(lines, document_id, f"_id {shown(document_id)}", path, number)
         joined = f"{_optional(row, 'title', path, number) or ''} {text}".strip()
         if not joined:
-            raise CollectionError(f"{path}, line {number}: document {document_id!r} has no text")
+            raise CollectionError(f"{path}, line {number}: document {shown(document_id)} has neither title nor text")
         yield Document(number, document_id, joined, _optional(row, "language", path, number))
 
 
@@ -77,7 +77,7 @@ def read_queries(path: Path) -> Iterator[Query]:
     lines: dict[str, int] = {}
     for number, row in _objects(path):
         query_id, text = _needed(row, "_id", path, number), _needed(row, "text", path, number)
-        _once(lines, query_id, f"_id {query_id!r}", path, number)
+        _once(lines, query_id, f"_id {shown(query_id)}", path, number)
         question = _optional(row, "question", path, number) or query_id
         yield Query(number, query_id, question, text, _optional(row, "language", path, number))
 
@@ -117,14 +117,14 @@ def read_judgments(path: Path) -> Iterator[Judgment]:
                 f"between them: {line[:80]!r}"
             )
         if not graded:
-            raise CollectionError(f"{path}, line {number}: the score must be a whole number, not {fields[2]!r}")
+            raise CollectionError(f"{path}, line {number}: the score must be a whole number, not {shown(fields[2])}")
         grade = _whole(fields[2].strip())
         if grade > _LARGEST_GRADE:
             raise CollectionError(
                 f"{path}, line {number}: the score must be at most {_LARGEST_GRADE}, not {fields[2][:80]}"
             )
         query, document = fields[:2]
-        _once(lines, (query, document), f"document {document!r} for query {query!r}", path, number)
+        _once(lines, (query, document), f"document {shown(document)} for query {shown(query)}", path, number)
         yield Judgment(number, query, document, grade)
 
 

@@ -11,6 +11,7 @@ from mteb_hybrid.collections.base import LanguagePart
 from mteb_hybrid.collections.beir_lines import read_documents, read_judgments, read_queries
 from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.languages import check_language
+from mteb_hybrid.parsing import shown
 from mteb_hybrid.suggest import suggestion
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class _Collection:
             if files.language not in (None, language):
                 raise CollectionError(f"{where}: the query is in {language!r}, in the folder of {files.language!r}")
             if query.question in self.asked[language]:
-                raise CollectionError(f"{where}: question {query.question!r} is asked twice in {language!r}")
+                raise CollectionError(f"{where}: question {shown(query.question)} is asked twice in {language!r}")
             self.asked[language][query.question] = query.text
             questions[query.id] = query.question
 
@@ -130,10 +131,12 @@ class _Collection:
         for judgment in read_judgments(files.qrels):
             where = f"{name}, line {judgment.line}"
             if judgment.query not in known and judgment.query not in elsewhere:
-                raise CollectionError(f"{where} names query {judgment.query!r}, which {files.queries} does not have")
+                raise CollectionError(
+                    f"{where} names query {shown(judgment.query)}, which {files.queries} does not have"
+                )
             if judgment.document not in places:
                 raise CollectionError(
-                    f"{where} names document {judgment.document!r}, which {files.corpus} does not have"
+                    f"{where} names document {shown(judgment.document)}, which {files.corpus} does not have"
                 )
             if judgment.grade > 0:
                 grades = self.judged[known.get(judgment.query, judgment.query)]
@@ -154,7 +157,9 @@ class _Collection:
                 if language in relevant:
                     relevant[language].setdefault(question, {})[position] = grade
         if not any(relevant.values()):
-            raise CollectionError(f"{source}: no document in {', '.join(kept)} is relevant for a question in these")
+            raise CollectionError(
+                f"{source}: no document in {', '.join(kept)} is relevant for a question in these: see qrels"
+            )
         return {language: self._part(language, questions, relevant[language], source) for language in kept}
 
     def _part(

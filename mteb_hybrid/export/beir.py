@@ -15,6 +15,7 @@ from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.export.note import check_note, note_of, write_note
 from mteb_hybrid.export.rows import is_trec_id, judgments, load_subsets, rows
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -161,8 +162,8 @@ def _write_judgments(folder: Path, split: str, judged: list[tuple[str, str, int]
         writer.writerows(judged)
     odd = next((one for pair in judged for one in pair[:2] if not is_trec_id(one)), None)
     if odd is not None:
-        logger.warning("%s is not written: white space separates its fields, and stands in the id %r",
-                       folder / f"{split}.trec", odd)  # fmt: skip
+        logger.warning("%s is not written: white space separates its fields, and stands in the id %s",
+                       folder / f"{split}.trec", shown(odd))  # fmt: skip
         return
     _write_lines(folder / f"{split}.trec", (f"{query} 0 {passage} {grade}" for query, passage, grade in judged))
 

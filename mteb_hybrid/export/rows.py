@@ -55,8 +55,11 @@ def load_subsets(task: AbsTaskRetrieval, subsets: Iterable[str] | None = None) -
     dataset: Any = task.dataset
     for subset in wanted:
         for data in dataset[subset].values():
-            if not all("text" in data[part].column_names for part in ("corpus", "queries")):
-                raise ResultsError(f"{task.metadata.name} {subset} is no retrieval of texts by texts")
+            for part in ("corpus", "queries"):
+                if "text" not in data[part].column_names:
+                    raise ResultsError(
+                        f"{task.metadata.name} {subset} is no retrieval of texts by texts: the {part} lacks 'text'"
+                    )
     return {subset: dict(dataset[subset]) for subset in wanted}
 
 

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import RankTableError, ResultsError
 from mteb_hybrid.export.rows import is_trec_id
-from mteb_hybrid.rank_table import find_tables, read_info
+from mteb_hybrid.parsing import shown
+from mteb_hybrid.rank_table import AGAIN, find_tables, read_info
 from mteb_hybrid.rank_table_checks import check_lists
 
 if TYPE_CHECKING:
@@ -96,11 +97,13 @@ def find_runs(
             continue
         if dataset_revision not in (None, info.dataset_revision):
             raise ResultsError(
-                f"{path} is of the data {info.dataset_revision}, the task is of {dataset_revision}: run it again"
+                f"{path} is of the data {info.dataset_revision}, the task is of {dataset_revision}: {AGAIN}"
             )
         run = Path(info.subset, "runs", info.split, f"{_name(info)}.trec")
         if run in runs:
-            raise ResultsError(f"{runs[run]} and {path} are two tables of one model and subset; name one folder")
+            raise ResultsError(
+                f"{runs[run]} and {path} are two tables of one model and subset; name the folder of one run"
+            )
         runs[run] = path
         if not any(ids for _, ids, _ in _lists(path)):  # where there are lists, the first rows tell
             without[run] = f"{info.variant} {info.revision}"
@@ -142,7 +145,9 @@ def _run_lines(path: Path, tag: str) -> Iterator[str]:
     for query, ids, scores in _lists(path):
         odd = next((one for one in (query, *ids) if not is_trec_id(one)), None)
         if odd is not None:
-            raise ResultsError(f"{path}: the id {odd!r} has white space, which separates the fields of a run")
+            raise ResultsError(
+                f"{path}: the id {shown(odd)} has white space, which separates the fields of a run: leave out its table"
+            )
         written = run_scores(ids, np.array(scores, dtype=np.float64)).tolist()
         for rank, (one, score) in enumerate(zip(ids, written, strict=True), start=1):
             yield f"{query} Q0 {one} {rank} {score:.9g} {tag}\n"  # 9 digits are enough for any float32
@@ -157,7 +162,7 @@ def _lists(path: Path) -> Iterator[tuple[str, list[str], list[float]]]:
                 check_lists(batch, ("top_id", "top_score"))
                 yield from zip(*(batch.column(name).to_pylist() for name in _LISTS), strict=True)
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
-        raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}") from error
+        raise RankTableError(f"{path} cannot be read as Parquet, or was altered: {error}; {AGAIN}") from error
 
 
 def run_scores(ids: Sequence[str], scores: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
     wrapper_name, model_type = _WRAPPERS.get(kind, (None, None))
     wrapper = getattr(models, wrapper_name, None) if wrapper_name else None
     if wrapper is None or model_type is None:
-        raise ModelDirectoryError(f"{path} holds a {kind}, which this version of MTEB cannot load")
+        raise ModelDirectoryError(f"{path} holds a {kind}, which this version of MTEB cannot load; a newer one may")
     similarity = str(config.get("similarity_fn_name") or "cosine")
     prompts = config.get("prompts") or {}
     if not isinstance(prompts, dict):
@@ -126,7 +126,7 @@ def check_modules(path: Path) -> None:
         modules = parse_json(file.read_text(encoding="utf-8")) if file.is_file() else []
         types = [module["type"] for module in modules]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelDirectoryError(f"{file} cannot be read: {error!r}") from error
+        raise ModelDirectoryError(f"{file} cannot be read: {error!r}; save the model again") from error
     for one in types:
         if not isinstance(one, str) or not _PACKAGED.fullmatch(one):
             raise ModelDirectoryError(
@@ -163,5 +163,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
-        raise ModelDirectoryError(f"{path} cannot be read: {error}") from error
+        raise ModelDirectoryError(f"{path} cannot be read: {error}; save the model again") from error
     return content if isinstance(content, dict) else {}

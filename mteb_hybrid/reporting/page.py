@@ -5,6 +5,7 @@ What it shows is put together here; how it looks is in ``templates/``. Needs the
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -141,6 +142,16 @@ def sections(
     ]
 
 
+def check_jinja() -> None:
+    """Raise an error that says how to get Jinja2, if it is not there.
+
+    Raises:
+        ResultsError: It is not installed.
+    """
+    if importlib.util.find_spec("jinja2") is None:
+        raise ResultsError("the HTML page needs Jinja2: pip install 'mteb-hybrid[report]'")
+
+
 def html(
     summaries: Sequence[ModelSummary],
     *,
@@ -161,10 +172,9 @@ def html(
     Raises:
         ResultsError: Jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ResultsError("the HTML page needs Jinja2: pip install 'mteb-hybrid[report]'") from error
+    check_jinja()
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mteb_hybrid.reporting"),
         autoescape=True,

@@ -67,7 +67,8 @@ def read_results(folder: Path) -> list[SubsetScores]:
             ) from error
     if not found:
         raise ResultsError(
-            f"{folder} holds no result of a Monolingual, CrossLingual or Multilingual task with the score map"
+            f"{folder} holds no result of a Monolingual, CrossLingual or Multilingual task with the score map; "
+            "give the --output-folder of an `mteb run` of such tasks"
         )
     return found
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_AGAIN = "run the Multilingual task again, all of it, with --prediction-folder"
 _REVISION = 8  # as much of a revision as is shown, if it tells models apart
 
 
@@ -150,11 +151,13 @@ def summarise(
         if found is None:
             continue
         if found.data.get("Multilingual") != (table.dataset_revision, table.split):
-            logger.warning("%s on %s: rank tables of other data than the results are left out", *_who(found))
+            logger.warning(
+                "%s on %s: rank tables of other data than the results are left out: %s", *_who(found), _AGAIN
+            )
         elif found.subsets("Multilingual") != frozenset(table.subsets):
             logger.warning(
-                "%s on %s: rank tables of %d of %d pooled subsets are left out; those of all are needed",
-                *_who(found), len(table.subsets), len(found.subsets("Multilingual")),
+                "%s on %s: rank tables of %d of %d pooled subsets are left out; those of all are needed: %s",
+                *_who(found), len(table.subsets), len(found.subsets("Multilingual")), _AGAIN,
             )  # fmt: skip
         else:
             found.queries = table

@@ -76,7 +76,10 @@ def connected(address: str, *, extra: str = "ray", logs: bool = False) -> Iterat
     # Ray leaves with SystemExit where something answers that is no head
     except (ConnectionError, ValueError, RuntimeError, OSError, ray.exceptions.RayError, SystemExit) as error:
         ray.shutdown()
-        raise ClusterError(f"no Ray cluster can be reached at {address!r}: {error}") from error
+        raise ClusterError(
+            f"no Ray cluster can be reached at {address!r}: {error}. Start one with `ray start --head` and "
+            "name it with --ray auto on that machine; or take --ray local, for one on this machine alone"
+        ) from error
     try:
         yield
     finally:

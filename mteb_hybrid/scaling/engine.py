@@ -96,7 +96,9 @@ class RayEngine:
             str(metadata.name)  # looks at it for the worker, so that whoever watches this copy knows
         widths = sorted({embeddings.shape[1] for embeddings in found.values()})
         if len(widths) > 1:
-            raise EmbeddingError(f"{label}: workers returned embeddings of dimensions {widths}, of one model")
+            raise EmbeddingError(
+                f"{label}: parts of the texts got embeddings of dimensions {widths}; a model must give all the same"
+            )
         return np.concatenate([found[number] for number in range(len(parts))])
 
     def count(self, embedder: Embedder, passes: Sequence[CorpusPass]) -> list[Ranking]:

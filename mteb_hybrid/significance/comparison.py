@@ -128,7 +128,7 @@ def compare(
             if here != there:
                 raise ResultsError(
                     f"{''.join(family)} {subset}: {first.model} and {second.model} were run on different data "
-                    f"({here}; {there})"
+                    f"({here}; {there}); run the older one again"
                 )
         if not shared:
             continue
@@ -158,7 +158,7 @@ def compare(
             )
         )
     if not comparisons:
-        raise ResultsError(f"{first.model} and {second.model} have no task and subset in common")
+        raise ResultsError(f"{first.model} and {second.model} have no task and subset in common: run both on the same")
     return comparisons
 
 

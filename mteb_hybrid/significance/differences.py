@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mteb_hybrid.parsing import shown
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,10 +57,8 @@ class PairedDifferences:
         for column, setting in enumerate(settings):
             one, other = first[setting], second[setting]
             if one.keys() != other.keys() or not one:
-                odd = sorted(one.keys() ^ other.keys())[:3]
-                raise ValueError(
-                    f"{setting}: both models need the same questions; only one has {', '.join(odd) or 'any'}"
-                )
+                odd = ", ".join(map(shown, sorted(one.keys() ^ other.keys())[:3])) or "any"
+                raise ValueError(f"{setting}: both models need the same questions; only one has {odd}")
             rows = np.array([row[question] for question in one])
             values[rows, column] = [one[question] - other[question] for question in one]
             present[rows, column] = True

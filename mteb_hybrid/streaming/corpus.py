@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -106,7 +107,7 @@ class Corpus:
             first = self.ids(rows if not isinstance(rows, slice) else range(*rows.indices(len(self))))[
                 bodies.index(None)
             ]
-            raise CollectionError(f"{self._where}: passage {first!r} has no text")
+            raise CollectionError(f"{self._where}: passage {shown(first)} has no text")
         if titles is None:
             return [body.strip() for body in bodies]
         return [TitledText.of(title or "", body) for title, body in zip(titles, bodies, strict=True)]
@@ -147,12 +148,12 @@ class Corpus:
             hits = np.flatnonzero(np.asarray(pc.is_valid(place)))
             for row, value in zip(hits.tolist(), place.take(pa.array(hits)).to_pylist(), strict=True):
                 if wanted[value] in rows:
-                    raise CollectionError(f"{self._where}: passage id {wanted[value]!r} stands there twice")
+                    raise CollectionError(f"{self._where}: passage id {shown(wanted[value])} stands there twice")
                 rows[wanted[value]] = start + row
         missing = [one for one in wanted if one not in rows]
         if missing:
             raise CollectionError(
-                f"{self._where}: {len(missing)} relevant passages are missing, the first is {missing[0]!r}. The "
+                f"{self._where}: {len(missing)} relevant passages are missing, the first is {shown(missing[0])}. The "
                 "corpus is incomplete; remove it from the cache of datasets and load it again"
             )
         return rows

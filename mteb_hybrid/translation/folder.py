@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from mteb_hybrid.atomic import atomic_path, locked
 from mteb_hybrid.errors import TranslationError
-from mteb_hybrid.parsing import parse_json
+from mteb_hybrid.parsing import parse_json, shown
 from mteb_hybrid.translation.manifest import (
     MANIFEST,
     SUBSET,
@@ -128,8 +128,8 @@ class TranslationFolder:
             topic = changed[0]
             raise TranslationError(
                 f"{path} has translations of other topics: {len(changed)} of {len(known)} sources differ, such as "
-                f"topic {topic}, which is {topics[topic]!r} and was {known[topic][1]!r}; translate these topics into a "
-                "folder of their own"
+                f"topic {topic}, which is {shown(topics[topic])} and was {shown(known[topic][1])}; translate these "
+                "topics into a folder of their own"
             )
         _check_complete(path, known, topics, self.provenance.sampled, more_topics=more_topics)
         return {topic: text for topic, (text, _) in known.items()}

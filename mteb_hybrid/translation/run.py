@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from mteb_hybrid.atomic import atomic_path, remove_abandoned
+from mteb_hybrid.atomic import atomic_path, check_folder, remove_abandoned
 from mteb_hybrid.collections.miracl import LANGUAGES
 from mteb_hybrid.errors import TranslationError
 from mteb_hybrid.parsing import parse_json
@@ -122,8 +122,8 @@ def translate_topics(
         Quality per subset that was translated by this call.
 
     Raises:
-        TranslationError: A language cannot be translated or the folder is of another provenance (before anything is
-            translated), or there are empty translations (after everything else is written).
+        TranslationError: A language cannot be translated, or the folder is of another provenance or cannot be written
+            (before anything is translated), or there are empty translations (after everything else is written).
     """
     for language in topics:
         translator.check(language, query_language)
@@ -131,6 +131,11 @@ def translate_topics(
     provenance = Provenance(translator.name, translator.revision, decoding, dataset_revision, sampled)
     existing = compatible_folder(folder, provenance)
     parts = folder / ".parts" / _key(provenance)
+    if existing is None or any(f"{query_language}-{language}" not in existing.files for language in topics):
+        try:
+            check_folder(parts)
+        except OSError as error:
+            raise TranslationError(f"{folder} cannot be written: {error}; name another folder") from error
     if round_trip and not figures.can_score_round_trip():
         logger.warning('no round trip without sacrebleu: pip install "mteb-hybrid[translate]"')
         round_trip = False

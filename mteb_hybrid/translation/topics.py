@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mteb_hybrid.collections.miracl import MIRACL
 from mteb_hybrid.collections.remote import DATA_VARIABLE, data_folder
 from mteb_hybrid.errors import CollectionError, DownloadError
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,8 +85,8 @@ def _unique(rows: Iterable[tuple[str, Any, Any]]) -> dict[str, str]:
     topics: dict[str, str] = {}
     for place, topic, text in rows:
         if not isinstance(topic, str) or not isinstance(text, str) or not topic.strip() or not text.strip():
-            raise CollectionError(f"{place}: id or text is empty or no text: {topic!r}, {text!r}")
+            raise CollectionError(f"{place}: id or text is empty or no text: {shown(topic)}, {shown(text)}")
         if topic in topics:
-            raise CollectionError(f"{place}: topic {topic} occurs twice")
+            raise CollectionError(f"{place}: topic {shown(topic)} occurs twice")
         topics[topic] = text
     return topics

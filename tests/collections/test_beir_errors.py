@@ -74,7 +74,11 @@ IN_FOLDERS = [
     ),
     ("no text", append("de/corpus.jsonl", '{"_id": "x"}'), "line 3 has no 'text'"),
     ("null text", append("de/corpus.jsonl", '{"_id": "x", "text": null}'), "line 3 has no 'text'"),
-    ("blank text", append("de/corpus.jsonl", '{"_id": "x", "text": " ", "title": ""}'), "document 'x' has no text"),
+    (
+        "blank text",
+        append("de/corpus.jsonl", '{"_id": "x", "text": " ", "title": ""}'),
+        "document 'x' has neither title nor text",
+    ),
     (
         "title a list",
         append("de/corpus.jsonl", '{"_id": "x", "text": "x", "title": []}'),

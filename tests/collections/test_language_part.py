@@ -15,12 +15,13 @@ class TestLanguagePart:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"unasked": {"q1": (0,)}}, "question 'q1' is asked, and said not to be"),
+            ({"unasked": {"q1": (0,)}}, "question 'q1' is asked, and in unasked"),
             ({"unasked": {"": (0,)}}, "has an empty id"),
-            ({"unasked": {"q2": (1,)}}, r"question 'q2' has relevant positions \(1,\)"),
+            ({"unasked": {"q2": (1,)}}, r"question 'q2' must lie in \[0, 1\), not at 1; .* are \(1,\)"),
+            ({"relevant": ((0, 0),)}, r"question 'q1' must be named once each; their positions are \(0, 0\)"),
             ({"grades": {("q1", 1): 2}}, "passage 1 has grade 2 for question 'q1'"),
             ({"grades": {("q1", 0): 0}}, "passage 0 has grade 0"),
-            ({"query_ids": (), "queries": (), "relevant": ()}, "0 questions"),
+            ({"query_ids": (), "queries": (), "relevant": ()}, "1 passages and 0 questions: there is nothing to ask"),
         ],
     )
     def test_inconsistent_parts(self, changes, message):

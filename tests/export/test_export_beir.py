@@ -169,7 +169,7 @@ def test_texts_only(tmp_path):
     task.convert_v1_dataset_format_to_v2(num_proc=None)
     split = task.dataset["default"]["test"]
     split["corpus"] = split["corpus"].rename_column("text", "image")
-    with pytest.raises(ResultsError, match="no retrieval of texts"):
+    with pytest.raises(ResultsError, match="no retrieval of texts by texts: the corpus lacks 'text'"):
         export_beir(task, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -182,8 +182,8 @@ def test_command(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["de-en"]
     for arguments, message in (
         (["MiniQARCrossLingual", "--subset", "de_en"], "has no subset 'de_en'; did you mean 'de-en'"),
-        (["MiniQARCrosLingual"], "MTEB knows no task 'MiniQARCrosLingual'"),
-        (["STS22.v2"], "is no retrieval task"),
+        (["MiniQARCrosLingual"], "MTEB knows no task 'MiniQARCrosLingual'; did you mean 'MiniQARCrossLingual'?"),
+        (["STS22.v2"], "STS22.v2 is a task of STS: only those of retrieval"),
     ):
         run = CliRunner().invoke(app, ["export", *arguments, "--output", str(tmp_path / "new")])
         assert isinstance(run.exception, ResultsError)

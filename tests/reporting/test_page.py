@@ -248,3 +248,5 @@ def test_without_jinja(summaries, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
     with pytest.raises(ResultsError, match=r"pip install 'mteb-hybrid\[report\]'"):
         html(summaries)
+    run = CliRunner().invoke(app, ["report", "nowhere", "--format", "html"])
+    assert "pip install" in str(run.exception)  # before anything is read

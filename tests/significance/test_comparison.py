@@ -94,7 +94,7 @@ def test_what_cannot_be_compared(folder, tmp_path):
     """Other data, no common task, other questions, one table twice, an unknown metric: each is said."""
     good, bad = sorted(read_scores([folder]), key=lambda one: one.model, reverse=True)
     other = replace(bad, data=dict.fromkeys(bad.data, "revision 8"))
-    with pytest.raises(ResultsError, match="my/good and my/bad were run on different data"):
+    with pytest.raises(ResultsError, match=r"my/good and my/bad were run on different data.*run the older one again"):
         compare(good, other)
     with pytest.raises(ResultsError, match="no task and subset in common"):
         compare(good, replace(bad, scores={("MLQAR", "Monolingual"): {}}))
@@ -132,7 +132,9 @@ def test_command(folder):
     assert "95 % interval" in run.output
     run = CliRunner().invoke(app, ["compare", str(folder), "--model", "my/good"])
     assert isinstance(run.exception, ResultsError)
-    assert "found: my/good@1" in str(run.exception)
+    assert "found: my/good@1. Name the folders that `mteb run --prediction-folder`" in str(run.exception)
+    run = CliRunner().invoke(app, ["compare", str(folder), "--model", "my/god"])
+    assert "no rank tables of a model 'my/god'; there are those of my/bad, my/good" in str(run.exception)
 
 
 def test_adjustment_by_choice(folder):

@@ -11,7 +11,7 @@ from encoders import CountingEncoder, OwnSimilarityEncoder, hashed_vector
 from miracl_runs import LANGUAGES, Monolingual, Pooled, described, evaluate, oracle, passes, read
 
 from mteb_hybrid.collections import miniqa_r
-from mteb_hybrid.errors import MtebHybridError
+from mteb_hybrid.errors import OptionError
 from mteb_hybrid.rank_table import RankTable
 from mteb_hybrid.tasks.parallel import PoolSubset
 from mteb_hybrid.tasks.predictions import missing_tables
@@ -112,7 +112,7 @@ def test_a_wrong_depth_is_said_before_anything_is_encoded(wrong, model, monkeypa
         pytest.fail("a text was encoded")
 
     monkeypatch.setattr(model, "encode" if model is CountingEncoder else "index", never)
-    with pytest.raises(MtebHybridError, match=rf"{VARIABLE} must be .* at least 100.*'{wrong}'"):
+    with pytest.raises(OptionError, match=rf"{VARIABLE} must be .* at least 100.*'{wrong}'"):
         mteb.evaluate(model(), mteb.get_task("MiniQARMonolingual", hf_subsets=["de"]), cache=None, co2_tracker=False)
 
 

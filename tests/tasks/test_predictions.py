@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from encoders import CountingEncoder
 
+from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.metrics import effectiveness, rank_distance
 from mteb_hybrid.rank_table import RankTable
 from mteb_hybrid.tasks.predictions import our_tasks
@@ -142,6 +143,15 @@ def test_another_precision_has_tables_of_its_own(tmp_path):
     assert len(tables) == 2
     assert tables[0] == FOLDER
     assert tables[1].startswith(f"{FOLDER}/experiments/")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(tmp_path):
+    """The first table may come after hours of encoding."""
+    (tmp_path / "predictions").touch()
+    model = CountingEncoder()
+    with pytest.raises(ResultsError, match=r"--prediction-folder: .* cannot be written: .*name another folder"):
+        run(tmp_path, ["MiniQARMonolingual"], ["deu"], model=model)
+    assert not model.seen
 
 
 def test_a_damaged_table_is_written_again(tmp_path):

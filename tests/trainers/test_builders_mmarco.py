@@ -208,9 +208,11 @@ def test_unknown_language(folder, language):
 
 def test_no_language(tmp_path, folder):
     """None asked for, a folder without any; and the hub must be told which."""
-    with pytest.raises(TrainingDataError, match="there is no language"):
+    with pytest.raises(TrainingDataError, match="there is no language; name some of ar"):
         ParallelDataset.from_mmarco(folder, [])
-    with pytest.raises(TrainingDataError, match=f"there is no language in {tmp_path}"):
+    with pytest.raises(
+        TrainingDataError, match=f"there is no language in {tmp_path}, which should hold files of some of ar"
+    ):
         ParallelDataset.from_mmarco(tmp_path)
     with pytest.raises(TrainingDataError, match="name the languages to download"):
         ParallelDataset.from_mmarco()

@@ -62,7 +62,7 @@ class TestPairs:
             ({"en-de": {"a": ["q"], "score": [0.5]}}, "a pair needs two columns of texts.* are a, score"),
             ({"en-de": {"a": ["q"], "b": ["p"]}, "de-en": {"a": ["q"], "c": ["p"]}}, "need the same columns"),
             ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": [1, 1]}}, "item 1 comes twice in en-de"),
-            ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": ["i", None]}}, "column 'item' is null in 1 rows"),
+            ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": ["i", None]}}, "column 'item' is null in row 1"),
             (
                 {"en-de": {"a": ["q"], "b": ["p"], "item": [1]}, "de-en": {"a": ["q"], "b": ["p"], "item": ["i"]}},
                 "the language pairs do not fit together",

@@ -92,8 +92,8 @@ class TestLong:
         ("change", "message"),
         [
             ({"item": "i1"}, "mine: item 'i1' has language 'de' twice"),
-            ({"item": None}, "column 'item' is null in 1 rows"),
-            ({"language": None}, "column 'language' is null in 1 rows"),
+            ({"item": None}, "column 'item' is null in row 0.* each row needs one"),
+            ({"language": None}, "column 'language' is null in row 0"),
             ({"language": "d e"}, "mine: 'd e' is no language code"),
             ({"language": ""}, "mine: '' is no language code"),
             ({"query": None}, "query in 'de': row 0 has None"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from naive_contrast import naive_consistency, naive_losses
 from sentence_transformers.util import cos_sim, dot_score
 
+from mteb_hybrid.errors import OptionError
 from mteb_hybrid.trainers.losses.contrast import Candidates, Contrast, consistency_losses, info_nce_losses
 
 FORWARD = ("query_to_doc",)
@@ -286,7 +287,7 @@ class TestErrors:
     )
     def test_settings(self, options, message):
         """What cannot be computed is refused, with what would be right."""
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(OptionError, match=message):
             Contrast(cos_sim, **options)
 
     def test_consistency_without_parallel_queries(self):

@@ -10,6 +10,7 @@ import torch
 from evaluated_parts import LookUp, by_sorting, drawn_parts, drawn_vectors, load, part, small_mini
 
 from mteb_hybrid.collections import miniqa_r
+from mteb_hybrid.errors import CollectionError, OptionError
 from mteb_hybrid.trainers.evaluation.evaluator import METRICS, ParallelRetrievalEvaluator
 
 
@@ -95,7 +96,7 @@ def test_one_language_has_no_cross_lingual_setting():
     metrics = evaluator(LookUp(drawn_vectors(parts, 0)))
     assert set(metrics) == {"monolingual_map", "multilingual_map"}
     assert metrics["monolingual_map"] == metrics["multilingual_map"]
-    with pytest.raises(ValueError, match="main_metric must be one of monolingual_map, multilingual_map on these data"):
+    with pytest.raises(OptionError, match="main_metric must be one of monolingual_map, multilingual_map on these data"):
         ParallelRetrievalEvaluator(parts, main_metric="rank_distance")
 
 
@@ -110,7 +111,7 @@ def test_a_language_may_have_nothing_to_ask_in_a_setting():
     model = LookUp(vectors)
     assert ParallelRetrievalEvaluator(parts)(model) == pytest.approx(by_sorting(parts, vectors))
     assert {text for role, text in model.seen if role == "query"} == {"da?", "eb?", "ea?"}
-    with pytest.raises(ValueError, match="no question in fr has a relevant passage"):
+    with pytest.raises(CollectionError, match="no question in fr has a relevant passage"):
         ParallelRetrievalEvaluator(parts[2:])
 
 

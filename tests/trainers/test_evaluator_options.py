@@ -6,7 +6,7 @@ import pytest
 from evaluated_parts import LookUp, by_sorting, drawn_parts, drawn_vectors, load, part, small_mini
 
 from mteb_hybrid.collections import LanguagePart, ParallelCollection, miniqa_r
-from mteb_hybrid.errors import CollectionError
+from mteb_hybrid.errors import CollectionError, OptionError
 from mteb_hybrid.trainers.evaluation.evaluator import ParallelRetrievalEvaluator
 
 
@@ -71,7 +71,7 @@ def test_the_models_own_prompts_are_used(tiny):
     assert given == pytest.approx(typed("zz ", ""))
     model.prompts = {"query": "no", "document": "no", "q": "ask: ", "p": "read it: "}
     assert small_mini(query_prompt_name="q", passage_prompt_name="p")(model) == pytest.approx(own)
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(OptionError, match="not both"):
         small_mini(passage_prompt="a", passage_prompt_name="p")
 
 
@@ -87,13 +87,13 @@ def test_rank_distance_is_better_if_lower():
 def test_what_makes_no_sense_is_refused():
     """Wrong numbers, no or double languages, and ids that do not fit are errors before any model is there."""
     parts = drawn_parts(1)
-    with pytest.raises(ValueError, match="max_queries must be at least 1, not 0"):
+    with pytest.raises(OptionError, match="max_queries must be at least 1, not 0"):
         ParallelRetrievalEvaluator(parts, max_queries=0)
-    with pytest.raises(ValueError, match="different languages"):
+    with pytest.raises(OptionError, match="different languages"):
         ParallelRetrievalEvaluator([])
-    with pytest.raises(ValueError, match="different languages"):
+    with pytest.raises(OptionError, match="different languages"):
         ParallelRetrievalEvaluator([parts[0], parts[0]])
-    with pytest.raises(ValueError, match="0 passage ids for the"):
+    with pytest.raises(OptionError, match="0 passage ids for the"):
         ParallelRetrievalEvaluator(parts, passage_ids={})
     with pytest.raises(CollectionError, match="has no language 'xx'"):
         ParallelRetrievalEvaluator.from_collection(miniqa_r(), ["xx"])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from loss_batches import EVERY, FIVE, OPTIONS, QUERIES, features, labels, total
 
+from mteb_hybrid.errors import OptionError, TrainingDataError
 from mteb_hybrid.trainers.losses.hybrid import HybridLoss
 
 
@@ -26,7 +27,7 @@ class TestErrors:
     )
     def test_options(self, model, options, message):
         """Options that make no sense are refused when the loss is made."""
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(OptionError, match=message):
             HybridLoss(model, **options)
 
     @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ class TestErrors:
     )
     def test_labels(self, model, given, message):
         """Labels that are not ours, or leave no negatives, are refused; the message says what a label is."""
-        with pytest.raises(ValueError, match=message) as caught:
+        with pytest.raises(TrainingDataError, match=message) as caught:
             HybridLoss(model)(features(model, FIVE[:3]), given)
         assert "encode_label" in str(caught.value)
         assert "remove_columns('label')" in str(caught.value)
@@ -73,10 +74,10 @@ class TestErrors:
     )
     def test_options_without_their_columns(self, model, options, named, given):
         """An option that needs parallel columns says how to get them; they are never taken for negatives."""
-        with pytest.raises(ValueError, match=rf"{named}.*ParallelDataset\(\.\.\., parallel=True\)"):
+        with pytest.raises(TrainingDataError, match=rf"{named}.*ParallelDataset\(\.\.\., parallel=True\)"):
             HybridLoss(model, **options)(features(model, FIVE), given)
 
     def test_one_column(self, model):
         """A query alone has no loss."""
-        with pytest.raises(ValueError, match="columns query and passage, not 1"):
+        with pytest.raises(TrainingDataError, match="columns query and passage, not 1"):
             HybridLoss(model)(features(model, [QUERIES]))

@@ -116,3 +116,11 @@ def test_the_folder_says_what_it_is(tmp_path):
     assert key["pool"] == "monolingual"
     assert key["range_max"] == 9
     assert "seed" not in key
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    """It is said before anything is encoded."""
+    items = drawn_items(1)
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingDataError, match=r"file/new cannot be written: .*; mine to another folder"):
+        mine_parallel_hard_negatives(as_view(items), LookUp({}), folder=tmp_path / "file" / "new", use_faiss=False)

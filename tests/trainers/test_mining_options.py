@@ -9,7 +9,7 @@ import pytest
 from mined_negatives import LookUp, as_view, drawn_items, drawn_vectors
 from tiny_models import sentence_transformer
 
-from mteb_hybrid.errors import EmbeddingError, TrainingDataError
+from mteb_hybrid.errors import EmbeddingError, OptionError, TrainingDataError
 from mteb_hybrid.trainers import mine_parallel_hard_negatives
 
 # --- models and options ---
@@ -79,5 +79,5 @@ def test_embeddings_that_cannot_be_ranked_are_an_error(bad):
 )
 def test_options_that_make_no_sense_are_refused(option, message):
     items = drawn_items(1)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(OptionError, match=message):
         mine_parallel_hard_negatives(as_view(items), LookUp(drawn_vectors(items, 1)), **option)

@@ -121,3 +121,9 @@ class TestEvaluator:
         one = recipe([MINI], {"held_out": 8, "metric": "cross_lingual_map", "languages": ["en"]})
         with pytest.raises(RecipeError, match=r"evaluation\.metric: main_metric must be one of"):
             build_evaluator(one, build_views(one))
+
+    def test_a_language_twice(self) -> None:
+        """The message is about the languages, not about the metric."""
+        one = recipe([MINI], {"collection": "miniqa-r", "metric": "multilingual_map", "languages": ["en", "de", "en"]})
+        with pytest.raises(RecipeError, match=r"evaluation\.languages: 'en' is there twice"):
+            build_evaluator(one, build_views(one))

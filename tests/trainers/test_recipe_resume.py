@@ -78,7 +78,7 @@ class TestResume:
         changed = recipe.changed([f"model.name={base}"])
         self.interrupted(changed, tmp_path / "killed", monkeypatch)
         (base / "config.json").write_text((base / "config.json").read_text() + " ")
-        with pytest.raises(RecipeError, match="begun with another model, other data or processes:\n  model: "):
+        with pytest.raises(RecipeError, match="other data or processes; --output names another directory:\n  model: "):
             train(changed, tmp_path / "killed", resume=True)
 
     def test_done(self, trained: tuple[Path, TrainingSummary], recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,9 @@ class TestGrid:
 
     def test_nothing_varies(self, tmp_path: Path) -> None:
         """A sweep over nothing is no sweep."""
-        with pytest.raises(RecipeError, match="a sweep needs values of alpha, languages, fraction or seed"):
+        with pytest.raises(
+            RecipeError, match="a sweep needs values of alpha, languages, fraction or seed, such as --alpha"
+        ):
             run_sweep(RECIPE, tmp_path)
 
     def test_checked_before_the_first_is_trained(self, trained: dict[str, Recipe], tmp_path: Path) -> None:
@@ -81,8 +83,21 @@ class TestGrid:
         with pytest.raises(RecipeError, match=r"alpha-2: sampler\.alpha: must be at most 1, got 2"):
             run_sweep(RECIPE, tmp_path, alphas=[0, 2])
         assert not trained
-        with pytest.raises(RecipeError, match=r"alpha-0\.5 is there twice"):
+        with pytest.raises(RecipeError, match=r"alpha-0\.5 is there twice; give each value once"):
             run_sweep(RECIPE, tmp_path, alphas=[0.5, 0.5])
+
+    def test_no_folder_to_write_in(
+        self, trained: dict[str, Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The tables come after hours; that they cannot be written is said before."""
+
+        def refuse(folder: Path) -> None:
+            raise PermissionError(13, "Permission denied", str(folder))
+
+        monkeypatch.setattr("mteb_hybrid.trainers.recipes.grid.check_folder", refuse)
+        with pytest.raises(RecipeError, match=r"sweep: .* cannot be written: .*denied.*; name another folder"):
+            run_sweep(RECIPE, tmp_path, alphas=[0, 1])
+        assert not trained
 
 
 class TestTables:

@@ -177,6 +177,14 @@ class TestRefusals:
             run(other, tmp_path)
         assert other.calls == []
 
+    def test_no_folder_to_write_in(self, tmp_path: Path) -> None:
+        """What cannot be written is said before anything is translated."""
+        (tmp_path / "file").touch()
+        translator = MarkingTranslator()
+        with pytest.raises(TranslationError, match=r"file/new cannot be written: .*; name another folder"):
+            run(translator, tmp_path / "file" / "new")
+        assert translator.calls == []
+
     def test_empty_translation(self, tmp_path: Path) -> None:
         """An empty translation keeps its subset out; the others are written, then the call fails and names it."""
         translator = MarkingTranslator()

@@ -27,7 +27,7 @@ def test_read(tmp_path: Path) -> None:
         (b"6\tBandari?\tQ0\n", "line 1: 3 cells"),
         (b"6\tBandari?\n\n8\tMji?\n", "line 2: 1 cells"),
         (b"", "line 1: 1 cells"),
-        (b"6\tBandari?\n6\tMji?\n", "line 2: topic 6 occurs twice"),
+        (b"6\tBandari?\n6\tMji?\n", "line 2: topic '6' occurs twice"),
         (b"6\t \n", "line 1: id or text is empty"),
         (b"\tBandari?\n", "line 1: id or text is empty"),
         (b"6\t\xff\n", "cannot be read"),
@@ -83,7 +83,7 @@ def test_hub_layout_without_the_language(data: Path) -> None:
 def test_hub_layout_with_a_duplicate(data: Path) -> None:
     """An id that occurs twice is named with its row."""
     hub_layout(data, [{"_id": "6", "text": "Bandari?"}, {"_id": "6", "text": "Mji?"}])
-    with pytest.raises(CollectionError, match="sw-queries, row 1: topic 6 occurs twice"):
+    with pytest.raises(CollectionError, match="sw-queries, row 1: topic '6' occurs twice"):
         load_topics("sw")
 
 

@@ -36,7 +36,7 @@ def negative_columns(blocks: Sequence[Block]) -> list[str]:
         (most, there), (fewest, here) = max(counts), min(counts)
         raise TrainingDataError(
             f"every item needs equally many negatives in every language of its passages: {most} in {there}, but "
-            f"{fewest} in {here}"
+            f"{fewest} in {here}. Give all of them as many, or none"
         )
     number = min(counts)[0]
     return ["negative"] if number == 1 else [f"negative_{place}" for place in range(1, number + 1)]
@@ -87,7 +87,11 @@ def restrict_blocks(
     kept = [(number, block.restrict(wanted)) for number, block in enumerate(blocks)]
     left = [block for _, block in kept if block is not None]
     if not left:
-        raise TrainingDataError(f"no item has both a query and a passage in {', '.join(wanted)}")
+        there = sorted({language for block in blocks for role in (block.queries, block.passages) for language in role})
+        raise TrainingDataError(
+            f"no item has both a query and a passage in {', '.join(wanted) or 'no language'}; the data has "
+            f"{', '.join(there)}"
+        )
     items = np.concatenate([np.arange(start[number], start[number + 1]) for number, block in kept if block is not None])
     return left, regroup(rows.groups, items)
 

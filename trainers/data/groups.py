@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from tqdm.auto import tqdm
 
 from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,7 +42,9 @@ def checked_texts(chunks: Iterable[Sequence[Any]], where: str, row: Callable[[in
         stripped = [text.strip() if isinstance(text, str) else "" for text in chunk]
         if not all(stripped):
             place = stripped.index("")
-            raise TrainingDataError(f"{where}: row {row(offset + place)} has {chunk[place]!r} where a text should be")
+            raise TrainingDataError(
+                f"{where}: row {row(offset + place)} has {shown(chunk[place])} where a text should be"
+            )
         yield stripped
         offset += len(chunk)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from datasets import Dataset
 
+from mteb_hybrid.parsing import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -95,7 +97,7 @@ class LazyDataset(Dataset):  # type: ignore[misc]
         """Row numbers as users give them, as int64 of shape (n,), each in [0, count)."""
         given = np.asarray(keys)
         if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-            raise TypeError(f"rows are whole numbers, a list of them or a slice; got {keys!r}")
+            raise TypeError(f"rows are whole numbers, a list of them or a slice; got {shown(keys)}")
         rows = given.astype(np.int64)
         outside = (rows < -len(self)) | (rows >= len(self))
         if outside.any():

@@ -74,7 +74,9 @@ class ParallelDataset(LazyDataset):
     ) -> None:
         self.blocks = tuple(blocks)
         if not self.blocks:
-            raise TrainingDataError("there are no items: nothing has a query with a passage")
+            raise TrainingDataError(
+                "there are no items: no row or question has both a query and a passage, in whatever languages"
+            )
         self._queries = [block.queries for block in self.blocks]
         self._passages = [block.passages for block in self.blocks]
         self._negatives = {
@@ -304,7 +306,9 @@ class ParallelDataset(LazyDataset):
         taken = found[order][np.cumsum(sizes[order]) - sizes[order] < count]
         mask = np.isin(names, taken)
         if not mask.any() or mask.all():
-            raise TrainingDataError(f"cannot hold out {held_out} of {self.num_items} items: one part would be empty")
+            raise TrainingDataError(
+                f"cannot hold out {held_out} of {self.num_items} items: one part would be empty; name another number"
+            )
         return self.select_items(np.flatnonzero(~mask)), self.select_items(np.flatnonzero(mask))
 
     def select_items(self, items: Ints) -> ParallelDataset:

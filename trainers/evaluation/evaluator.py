@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from mteb_hybrid.embeddings import checked_embeddings
-from mteb_hybrid.errors import EmbeddingError
+from mteb_hybrid.errors import EmbeddingError, OptionError
 from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity
 from mteb_hybrid.ranking import RankCounter
 from mteb_hybrid.trainers.evaluation.item_parts import item_parts
@@ -93,8 +93,9 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         show_progress_bar: Show bars while encoding.
 
     Raises:
-        ValueError: No parts, a language twice, no question with a relevant passage, a number below 1, a prompt together
-            with a prompt's name, not one id for each passage, or a main metric that these data do not define.
+        CollectionError: No question has a relevant passage.
+        OptionError: No parts, a language twice, a number below 1, a prompt together with a prompt's name, not one id
+            for each passage, or a main metric that these data do not define.
 
     Example:
         ::
@@ -124,13 +125,13 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         super().__init__()  # type: ignore[no-untyped-call]
         for what, number in (("batch_size", batch_size), ("max_queries", max_queries), ("max_passages", max_passages)):
             if number is not None and number < 1:
-                raise ValueError(f"{what} must be at least 1, not {number}")
+                raise OptionError(f"{what} must be at least 1, not {number}")
         for role, prompt, prompt_name in (
             ("query", query_prompt, query_prompt_name),
             ("passage", passage_prompt, passage_prompt_name),
         ):
             if prompt is not None and prompt_name is not None:
-                raise ValueError(f"give {role}_prompt ({prompt!r}) or {role}_prompt_name ({prompt_name!r}), not both")
+                raise OptionError(f"give {role}_prompt ({prompt!r}) or {role}_prompt_name ({prompt_name!r}), not both")
         self.name = name
         self.batch_size = batch_size
         self.query_prompt, self.query_prompt_name = query_prompt, query_prompt_name
@@ -142,7 +143,9 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         self._judged = JudgedLanguages.of(parts, passage_ids, max_queries=max_queries, max_passages=max_passages)
         self.metrics = self._judged.defined(per_language=per_language)
         if main_metric not in self.metrics:
-            raise ValueError(f"main_metric must be one of {', '.join(self.metrics)} on these data, not {main_metric!r}")
+            raise OptionError(
+                f"main_metric must be one of {', '.join(self.metrics)} on these data, not {main_metric!r}"
+            )
         self.primary_metric = f"{name}_{main_metric}" if name else main_metric
         self.greater_is_better = main_metric not in _LOWER_IS_BETTER
         self.csv_file = f"Parallel-Retrieval_evaluation{f'_{name}' if name else ''}_results.csv"
@@ -215,9 +218,9 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         if queries.shape[1] != passages.shape[1]:
             raise EmbeddingError(
                 f"{describe}: the model returned questions of dimension {queries.shape[1]} and passages of dimension "
-                f"{passages.shape[1]}"
+                f"{passages.shape[1]}; they must have the same"
             )
-        scores = self._scores(model, queries, passages)
+        scores = self._scores(model, queries, passages, describe)
         logger.info("%s: %s", describe, ", ".join(f"{name} {score:.4f}" for name, score in scores.items()))
         if output_path is not None and self.write_csv and _is_first_process():
             self._append_to_csv(Path(output_path), epoch, steps, scores)
@@ -237,15 +240,17 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         return numbers | {name: getattr(self, name) for name in chosen if getattr(self, name) is not None}
 
     def _scores(
-        self, model: SentenceTransformer, queries: NDArray[np.float32], passages: NDArray[np.float32]
+        self, model: SentenceTransformer, queries: NDArray[np.float32], passages: NDArray[np.float32], describe: str
     ) -> dict[str, float]:
         """The metrics from the embeddings of all questions and all passages, each in the order of the languages."""
         data = self._judged
-        similarity = recognise_similarity(model.similarity, queries, passages, model.similarity_fn_name)
+        similarity = recognise_similarity(
+            model.similarity, queries, passages, model.similarity_fn_name, describe=describe
+        )
         ends = np.cumsum([len(asked.texts) for asked in data.asked])
         by_language = np.split(queries, ends[:-1])  # not all at once: each relevant pair holds an embedding
         rankings = [
-            _rank(model, similarity, here, passages, asked, data) if len(here) else None
+            _rank(model, similarity, here, passages, asked, data, describe) if len(here) else None
             for here, asked in zip(by_language, data.asked, strict=True)
         ]
         scores = data.scores(rankings)
@@ -289,13 +294,14 @@ def _rank(
     passages: NDArray[np.float32],
     asked: AskedQuestions,
     data: JudgedLanguages,
+    describe: str,
 ) -> Ranking:
     """Counts above the relevant passages of one language's questions, one segment per language of the pool."""
     segments, pair_query, pair_passage = len(data.languages), asked.pair_query, asked.pair_passage
     if similarity is None:
         return rank_with_model_similarity(
             model.similarity, queries, passages, data.order, data.passage_language, pair_query, pair_passage,
-            segments=segments,
+            segments=segments, describe=describe,
         )  # fmt: skip
     counter = RankCounter(
         queries, pair_query, passages[pair_passage], data.order[pair_passage], similarity=similarity, segments=segments,

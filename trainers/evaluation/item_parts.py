@@ -36,7 +36,10 @@ def item_parts(view: ParallelDataset) -> list[LanguagePart]:
         start += block.count
     languages = sorted({language for role, language in texts if role == "query" and ("passage", language) in texts})
     if not languages:
-        raise TrainingDataError("no language of the items has both queries and passages to search")
+        raise TrainingDataError(
+            "no language of the items has both queries and passages to search: hold out items that are "
+            "asked and answered in one language, or evaluate on a collection"
+        )
     question = _questions(texts, rows)
     parts = []
     for language in languages:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from mteb_hybrid.collections import ParallelCollection
+from mteb_hybrid.errors import CollectionError, OptionError
 from mteb_hybrid.metrics import QueryRanks, effectiveness, rank_distance
 from mteb_hybrid.ranking import tie_order
 
@@ -81,11 +82,12 @@ class JudgedLanguages:
                 they are, then the first by a hash of their ids.
 
         Raises:
-            ValueError: No part, a language twice, not one id for each passage, or no question with a relevant passage.
+            OptionError: No part, a language twice, or not one id for each passage.
+            CollectionError: No question has a relevant passage.
         """
         languages = tuple(part.language for part in parts)
         if not languages or len(set(languages)) != len(languages):
-            raise ValueError(f"parts must be of different languages, and at least one; they are of {list(languages)}")
+            raise OptionError(f"parts must be of different languages, and at least one; they are of {list(languages)}")
         ids = [_passage_ids(part, passage_ids) for part in parts]
         relevant: dict[str, list[tuple[int, int]]] = defaultdict(list)  # question id to (language, position) pairs
         for language, part in enumerate(parts):
@@ -99,7 +101,9 @@ class JudgedLanguages:
                 for language, position in relevant[part.query_ids[row]]:
                     needed[language].add(position)
         if not any(needed):
-            raise ValueError(f"no question in {', '.join(languages)} has a relevant passage")
+            raise CollectionError(
+                f"no question in {', '.join(languages)} has a relevant passage: name other languages as well"
+            )
         searched = [
             (language, position)
             for language, part in enumerate(parts)
@@ -193,7 +197,10 @@ def _passage_ids(part: LanguagePart, given: Mapping[str, Sequence[str]] | None) 
         return nameless.passage_ids(part.language, len(part.passages))
     ids = given.get(part.language, ())
     if len(ids) != len(part.passages):
-        raise ValueError(f"{len(ids)} passage ids for the {len(part.passages)} passages of {part.language!r}")
+        raise OptionError(
+            f"passage_ids: {len(ids)} passage ids for the {len(part.passages)} passages of {part.language!r}; each "
+            "needs one"
+        )
     return ids
 
 

@@ -25,6 +25,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from mteb_hybrid.errors import OptionError
+
 Direction = Literal["query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc"]
 PartitionMode = Literal["joint", "per_direction"]
 Similarity = Callable[[Tensor, Tensor], Tensor]
@@ -42,7 +44,7 @@ class Contrast:
         partition_mode: One softmax over all directions (``joint``), or the mean of the losses of one softmax each.
 
     Raises:
-        ValueError: Scale is not positive, or directions and mode are unknown or do not go together.
+        OptionError: Scale is not positive, or directions and mode are unknown or do not go together.
     """
 
     similarity: Similarity
@@ -52,18 +54,18 @@ class Contrast:
 
     def __post_init__(self) -> None:
         if not (self.scale > 0 and math.isfinite(self.scale)):
-            raise ValueError(f"scale must be a positive number, not {self.scale}")
+            raise OptionError(f"scale must be a positive number, not {self.scale}")
         known = get_args(Direction)
         if isinstance(self.directions, str) or not set(self.directions) <= set(known):
-            raise ValueError(f"directions must be some of {', '.join(known)}, not {self.directions!r}")
+            raise OptionError(f"directions must be some of {', '.join(known)}, not {self.directions!r}")
         if "query_to_doc" not in self.directions:
-            raise ValueError(
+            raise OptionError(
                 f"directions must have 'query_to_doc', where the positive is, not only {self.directions!r}"
             )
         if self.partition_mode not in get_args(PartitionMode):
-            raise ValueError(f"partition_mode must be 'joint' or 'per_direction', not {self.partition_mode!r}")
+            raise OptionError(f"partition_mode must be 'joint' or 'per_direction', not {self.partition_mode!r}")
         if self.partition_mode == "per_direction" and {"query_to_query", "doc_to_doc"} & set(self.directions):
-            raise ValueError(
+            raise OptionError(
                 "partition_mode='per_direction' goes with 'query_to_doc' and 'doc_to_query' only: a softmax over "
                 "queries alone, or documents alone, does not hold the positive; use partition_mode='joint'"
             )

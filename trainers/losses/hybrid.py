@@ -12,6 +12,7 @@ from sentence_transformers.util import cos_sim
 from torch import Tensor, nn
 
 from mteb_hybrid.citations import HYBRID
+from mteb_hybrid.errors import OptionError, TrainingDataError
 from mteb_hybrid.trainers.losses.contrast import Contrast
 from mteb_hybrid.trainers.losses.objective import WHAT_A_LABEL_IS, BatchLabels, Objective
 
@@ -71,7 +72,7 @@ class HybridLoss(nn.Module):
             there is one, ``consistency_loss`` (weighted). Losses that wrap others, such as MatryoshkaLoss, need False.
 
     Raises:
-        ValueError: An option that is unknown, out of range, or does not go with another.
+        OptionError: An option that is unknown, out of range, or does not go with another.
 
     Example:
         ::
@@ -98,11 +99,11 @@ class HybridLoss(nn.Module):
         super().__init__()
         contrast = Contrast(similarity_fct, scale, directions, partition_mode)
         if mini_batch_size is not None and mini_batch_size < 1:
-            raise ValueError(f"mini_batch_size must be at least 1, or None, not {mini_batch_size}")
+            raise OptionError(f"mini_batch_size must be at least 1, or None, not {mini_batch_size}")
         if positives not in ("own", "parallel"):
-            raise ValueError(f"positives must be 'own' or 'parallel', not {positives!r}")
+            raise OptionError(f"positives must be 'own' or 'parallel', not {positives!r}")
         if not (consistency >= 0 and math.isfinite(consistency)):
-            raise ValueError(f"consistency must be a weight of at least 0, not {consistency}")
+            raise OptionError(f"consistency must be a weight of at least 0, not {consistency}")
         self.model = model
         self.mini_batch_size = mini_batch_size
         self.mask_same_item = mask_same_item
@@ -130,7 +131,7 @@ class HybridLoss(nn.Module):
             The mean over rows, scalar; with labels and ``log_parts`` its parts, which add up to it.
 
         Raises:
-            ValueError: Labels that are not made by `encode_label`, or columns that an option needs are not there.
+            TrainingDataError: Labels are not made by `encode_label`, or columns that an option needs are not there.
         """
         read = None if labels is None else BatchLabels.read(labels, self.mask_same_item, self.objective.gather)
         if read is not None and read.items is not None:
@@ -156,7 +157,7 @@ class HybridLoss(nn.Module):
             return
         what = "all rows of a batch are of one item, so no passage of it is left as a negative"
         if not self._seen_items:
-            raise ValueError(
+            raise TrainingDataError(
                 f"{what}. {WHAT_A_LABEL_IS}; or take every other row's passage as a negative: mask_same_item=False"
             )
         if not self._warned_of_items:
@@ -168,16 +169,16 @@ class HybridLoss(nn.Module):
         with_passage, with_query = self.objective.parallel_positives, self.objective.consistency > 0
         asked = ["positives='parallel'"] * with_passage + ["consistency"] * with_query
         if len(features) < 2:
-            raise ValueError(f"a batch needs the columns query and passage, not {len(features)} text columns")
+            raise TrainingDataError(f"a batch needs the columns query and passage, not {len(features)} text columns")
         if not parallel:
             if asked:
-                raise ValueError(
+                raise TrainingDataError(
                     f"{' and '.join(asked)} cannot do without the columns query_parallel and passage_parallel: build "
                     "the training data with ParallelDataset(..., parallel=True), which adds them and marks its labels"
                 )
             return features
         if len(features) < 4:
-            raise ValueError(
+            raise TrainingDataError(
                 f"{len(features)} text columns, but the labels announce query_parallel and passage_parallel too. "
                 f"{WHAT_A_LABEL_IS}"
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from mteb_hybrid.errors import TrainingDataError
 from mteb_hybrid.trainers.labels import label_cross_lingual, label_item, label_parallel
 from mteb_hybrid.trainers.losses.contrast import Candidates, consistency_losses, info_nce_losses
 from mteb_hybrid.trainers.losses.gather import gathered, rank
@@ -47,17 +48,19 @@ class BatchLabels:
         """Read labels as `encode_label` makes them; items are gathered over processes if embeddings are.
 
         Raises:
-            ValueError: They cannot be such labels.
+            TrainingDataError: They cannot be such labels.
         """
         if labels.ndim != 1 or labels.dtype not in _INTEGERS:
-            raise ValueError(f"labels are {labels.dtype} of shape {tuple(labels.shape)}. {WHAT_A_LABEL_IS}")
+            raise TrainingDataError(f"labels are {labels.dtype} of shape {tuple(labels.shape)}. {WHAT_A_LABEL_IS}")
         labels = labels.long()
         host = labels.cpu()  # looked at once, so that a GPU is waited for once
         if bool((host < 0).any()):
-            raise ValueError(f"labels are negative. {WHAT_A_LABEL_IS}")
+            raise TrainingDataError(f"labels are negative. {WHAT_A_LABEL_IS}")
         parallel = label_parallel(host).bool()
         if bool((parallel != parallel[:1]).any()):
-            raise ValueError(f"only some rows of a batch have parallel columns, by their labels. {WHAT_A_LABEL_IS}")
+            raise TrainingDataError(
+                f"only some rows of a batch have parallel columns, by their labels. {WHAT_A_LABEL_IS}"
+            )
         items, one_item = None, False
         if mask_same_item:
             items = label_item(labels)

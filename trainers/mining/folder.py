@@ -46,15 +46,19 @@ class MiningFolder:
         """Note whose folder it is, if it is nobody's.
 
         Raises:
-            TrainingDataError: It belongs to another model or other settings; the message names them.
+            TrainingDataError: It belongs to another model or other settings, which the message names; or it cannot be
+                written.
         """
         if self.folder is None:
             return
         path = self.folder / "key.json"
         key = json.loads(json.dumps({"format": FORMAT, **self.key}))
         if not path.exists():
-            with atomic_path(path) as temporary:
-                temporary.write_text(json.dumps(key, indent=2, ensure_ascii=False), encoding="utf-8")
+            try:
+                with atomic_path(path) as temporary:
+                    temporary.write_text(json.dumps(key, indent=2, ensure_ascii=False), encoding="utf-8")
+            except OSError as error:
+                raise TrainingDataError(f"{self.folder} cannot be written: {error}; mine to another folder") from error
             return
         try:
             there = dict(parse_json(path.read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from tqdm.auto import tqdm
 
-from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.errors import OptionError, TrainingDataError
 from mteb_hybrid.fingerprint import model_fingerprint
 from mteb_hybrid.trainers.data.blocks import regroup
 from mteb_hybrid.trainers.data.builders.patterns import by_pattern
@@ -109,12 +109,12 @@ def mine_parallel_hard_negatives(
         TrainingDataError: FAISS is missing, the folder is of other settings, another model or other texts, there is
             nothing to mine from or nothing was found, or negatives are missing where they must not.
         EmbeddingError: The model's embeddings cannot be ranked.
-        ValueError: An option is none of those above.
+        OptionError: An option is none of those above.
     """
     if pool not in ("monolingual", "multilingual"):
-        raise ValueError(f"pool must be 'monolingual' or 'multilingual', not {pool!r}")
+        raise OptionError(f"pool must be 'monolingual' or 'multilingual', not {pool!r}")
     if missing not in ("random", "drop", "error"):
-        raise ValueError(f"missing must be 'random', 'drop' or 'error', not {missing!r}")
+        raise OptionError(f"missing must be 'random', 'drop' or 'error', not {missing!r}")
     choice = Choice(
         num_negatives, range_min, range_max, absolute_margin, relative_margin, max_score, min_score, sampling_strategy,
         seed,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import torch
 from sentence_transformers.util import mine_hard_negatives
 
-from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.errors import OptionError, TrainingDataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ class Choice:
         seed: For random ones.
 
     Raises:
-        ValueError: A value that asks for nothing or makes no sense.
+        OptionError: A value that asks for nothing or makes no sense.
     """
 
     num_negatives: int
@@ -63,20 +63,20 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.num_negatives < 1:
-            raise ValueError(f"num_negatives must be at least 1, not {self.num_negatives}")
+            raise OptionError(f"num_negatives must be at least 1, not {self.num_negatives}")
         if self.range_min < 0:
-            raise ValueError(f"range_min must be at least 0, not {self.range_min}")
+            raise OptionError(f"range_min must be at least 0, not {self.range_min}")
         if self.range_max - self.range_min < self.num_negatives:
-            raise ValueError(
+            raise OptionError(
                 f"between range_min={self.range_min} and range_max={self.range_max} there are no {self.num_negatives} "
-                "ranks for as many negatives"
+                "ranks for as many negatives: raise range_max"
             )
         if self.sampling_strategy not in ("top", "random"):
-            raise ValueError(f"sampling_strategy must be 'top' or 'random', not {self.sampling_strategy!r}")
+            raise OptionError(f"sampling_strategy must be 'top' or 'random', not {self.sampling_strategy!r}")
         for name in ("absolute_margin", "relative_margin", "max_score", "min_score"):
             value = getattr(self, name)
             if value is not None and not np.isfinite(value):
-                raise ValueError(f"{name} must be a finite number or None, not {value!r}")
+                raise OptionError(f"{name} must be a finite number or None, not {value!r}")
 
     def describe(self) -> dict[str, Any]:
         """Every setting by its name; the seed only where something is drawn."""

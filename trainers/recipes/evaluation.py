@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mteb_hybrid.errors import CollectionError, RecipeError, TrainingDataError
+from mteb_hybrid.errors import CollectionError, OptionError, RecipeError, TrainingDataError
 from mteb_hybrid.trainers.evaluation.evaluator import ParallelRetrievalEvaluator
 from mteb_hybrid.trainers.recipes.data import named_collection
 
@@ -42,18 +42,21 @@ def build_evaluator(recipe: Recipe, views: Views) -> ParallelRetrievalEvaluator 
         raise
     except (CollectionError, TrainingDataError) as error:
         raise RecipeError(f"evaluation.{key}: {error}") from error
-    except ValueError as error:  # of the options: the metric is the only one that the schema cannot check
+    except OptionError as error:  # the metric is the only one that the schema cannot check
         raise RecipeError(f"evaluation.metric: {error}") from error
 
 
 def _languages(recipe: Recipe, trained: Sequence[str], there: Sequence[str]) -> list[str]:
     """Languages of a collection to evaluate on: those that the recipe names, else those that are trained on."""
-    named = recipe.evaluation.languages if recipe.evaluation else None
-    languages = [language for language in named or recipe.sampler.languages or trained if named or language in there]
+    named = (recipe.evaluation.languages if recipe.evaluation else None) or ()
+    if twice := [language for language in named if named.count(language) > 1]:
+        raise RecipeError(f"evaluation.languages: {twice[0]!r} is there twice; name it once")
+    asked = dict.fromkeys(named or recipe.sampler.languages or trained)
+    languages = [language for language in asked if named or language in there]
     missing = [language for language in languages if language not in there]
     if missing or not languages:
         raise RecipeError(
             f"evaluation.languages: the collection has {', '.join(there)}, and not "
-            f"{missing[0] if missing else ', '.join(trained)}"
+            f"{missing[0] if missing else ', '.join(trained)}: name some that it has"
         )
     return languages

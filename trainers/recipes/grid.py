@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import TypeAdapter
 
-from mteb_hybrid.atomic import atomic_path
+from mteb_hybrid.atomic import atomic_path, check_folder
 from mteb_hybrid.errors import MtebHybridError, RecipeError
 from mteb_hybrid.parsing import parse_json
 from mteb_hybrid.trainers.recipes.data import build_views
@@ -84,7 +84,8 @@ def sweep(
         GPU's memory, does not stop the others.
 
     Raises:
-        RecipeError: A value cannot be used, or there is none; or a point was begun with another recipe.
+        RecipeError: A value cannot be used, or there is none; a point was begun with another recipe; or the folder
+            cannot be written.
     """
     points = list(_points(recipe, alphas, languages, fractions, seeds))
     if languages:
@@ -93,7 +94,11 @@ def sweep(
         OutputDirectory(Path(output) / point.name).check(changed, resume=True)
     names = [point.name for point, _ in points]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise RecipeError(f"sweep: {twice[0]} is there twice")
+        raise RecipeError(f"sweep: {twice[0]} is there twice; give each value once")
+    try:
+        check_folder(Path(output))
+    except OSError as error:
+        raise RecipeError(f"sweep: {output} cannot be written: {error}; name another folder") from error
     done = []
     for number, (point, changed) in enumerate(points, start=1):
         logger.info("point %d of %d: %s", number, len(points), point.name)
@@ -150,7 +155,7 @@ def _points(
     given: dict[str, Sequence[Any]] = {"alpha": alphas, "languages": languages, "fraction": fractions, "seed": seeds}
     axes = {axis: list(values) for axis, values in given.items() if values}
     if not axes:
-        raise RecipeError("a sweep needs values of alpha, languages, fraction or seed")
+        raise RecipeError("a sweep needs values of alpha, languages, fraction or seed, such as --alpha 0,0.5,1")
     plain = recipe.plain()
     plain.pop("output", None)
     evaluation = plain.get("evaluation")

@@ -66,7 +66,7 @@ class OutputDirectory:
         if file := next(
             (path for path in (self.path, *self.path.parents) if path.exists() and not path.is_dir()), None
         ):
-            raise RecipeError(f"output.directory: {file} is a file")
+            raise RecipeError(f"output.directory: {file} is a file; name a directory, new or of this training")
         if self._is_fresh():
             return None
         if not (resume and self._recipe.is_file()):
@@ -147,7 +147,8 @@ class OutputDirectory:
         before = self._read(self._data)
         if changed := [f"{key}: {before.get(key)}, now {data[key]}" for key in data if before.get(key) != data[key]]:
             raise RecipeError(
-                f"{self.path} was begun with another model, other data or processes:\n  " + "\n  ".join(changed)
+                f"{self.path} was begun with another model, other data or processes; --output names another "
+                "directory:\n  " + "\n  ".join(changed)
             )
         return self._last_checkpoint(processes)
 

@@ -79,7 +79,9 @@ class TrainingSummary:
         try:
             return TypeAdapter(cls).validate_python(content)
         except ValidationError as error:
-            raise RecipeError(f"{place} holds no summary of a training: {describe(error)[0]}") from error
+            raise RecipeError(
+                f"{place} holds no summary of a training: {describe(error)[0]}; delete it and train again"
+            ) from error
 
 
 def train(

@@ -150,10 +150,13 @@ def make_plan(
         alternate=alternate,
     )
     if alpha > 0 and not len(plan.same):
-        raise TrainingDataError(f"alpha={alpha} asks for X-X batches, but no language has queries with passages")
+        raise TrainingDataError(
+            f"alpha={alpha} asks for X-X batches, but no language has queries with passages; take alpha=0"
+        )
     if alpha < 1 and not len(plan.different):
         raise TrainingDataError(
-            f"alpha={alpha} asks for X-Y batches, but nothing in the data has query and passage in different languages"
+            f"alpha={alpha} asks for X-Y batches, but nothing in the data has query and passage in different "
+            "languages; take alpha=1"
         )
     return plan
 
@@ -179,11 +182,12 @@ def _choice(pairs: Mapping[_Name, tuple[int, int]], weights: Mapping[_Name, floa
         return Choice(list(pairs.values()), [1.0] * len(pairs))
     for name, weight in weights.items():
         if name not in pairs:
-            raise TrainingDataError(f"{option}: the data has nothing for {name!r}")
+            there = ", ".join(one if isinstance(one, str) else "-".join(one) for one in pairs)
+            raise TrainingDataError(f"{option}: the data has nothing for {name!r}; it has {there or 'nothing'}")
         if not np.isfinite(weight) or weight < 0:
             raise TrainingDataError(f"{option}: the weight of {name!r} is {weight!r}, not a number of at least 0")
     kept = {name: float(weight) for name, weight in weights.items() if weight > 0}
     if not kept:
-        raise TrainingDataError(f"{option}: no weight is above 0")
+        raise TrainingDataError(f"{option}: no weight is above 0; leave them out for equal ones")
     ordered = [name for name in pairs if name in kept]
     return Choice([pairs[name] for name in ordered], [kept[name] for name in ordered])

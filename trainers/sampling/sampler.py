@@ -123,7 +123,9 @@ class HybridBatchSampler(DefaultBatchSampler):
         available = self._rows.available(languages)
         if all(query == passage for query, passage in available) and len(available) == 1:
             if not self._rows.evaluation and alpha < 1:
-                logger.warning("The data has one language: every batch is X-X, and alpha=%s means nothing", alpha)
+                logger.warning(
+                    "The data has one language: every batch is X-X, and alpha=%s means nothing; alpha=1 says it", alpha
+                )
             options["alpha"] = 1.0
         elif self._rows.evaluation and not any(query == passage for query, passage in available):
             options["alpha"] = 0.0

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.parsing import shown
 from mteb_hybrid.trainers.data.builders.files import existing, parse_jsonl, parse_tsv, rows_of, tables, texts_by_id
 from mteb_hybrid.trainers.data.builders.patterns import by_pattern, check_language
 from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts
@@ -53,12 +54,16 @@ def beir_blocks(
         TrainingDataError: A language or file is missing, a line is malformed, ids are unknown or come twice, a text is
             blank, or nothing is relevant.
     """
-    found = {language: _read(folder, split) for language, folder in sorted(_folders(folders, languages, name).items())}
+    folders_of = dict(sorted(_folders(folders, languages, name).items()))
+    found = {language: _read(folder, split) for language, folder in folders_of.items()}
     row = _aligned(list(found.values()))
     rows = dict(zip(found, row, strict=True))
     items = len(row[0]) if row else 0
     if not items:
-        raise TrainingDataError(f"{name}: no document is relevant for a question in split {split!r}")
+        raise TrainingDataError(
+            f"{name}: no document is relevant for a question in split {split!r}: no score in "
+            f"{', '.join(str(folder / 'qrels' / f'{split}.tsv') for folder in folders_of.values())} is above 0"
+        )
     blocks = []
     for pattern, members in by_pattern({("", language): rows[language] >= 0 for language in rows}, items):
         here = sorted(language for _, language in pattern)
@@ -89,7 +94,8 @@ def _folders(
         check_language(language, name)
     wanted = list(by_language if languages is None else languages)
     if not wanted:
-        raise TrainingDataError(f"{name}: there is no language in {folders}")
+        there = "languages is empty" if languages is not None else f"there is no language in {folders}"
+        raise TrainingDataError(f"{name}: {there}; name a folder for each language")
     if unknown := [language for language in wanted if language not in by_language]:
         raise TrainingDataError(f"{name} has no language {unknown[0]!r}; it has {', '.join(sorted(by_language))}")
     return {language: by_language[language] for language in wanted}
@@ -119,7 +125,7 @@ def _qrels(path: Path) -> pa.Table:
     twice = judged.group_by(["query-id", "corpus-id"]).aggregate([([], "count_all")]).filter(pc.field("count_all") > 1)
     if len(twice):
         query, document = twice.column("query-id")[0].as_py(), twice.column("corpus-id")[0].as_py()
-        raise TrainingDataError(f"{path} has document {document!r} for query {query!r} more than once")
+        raise TrainingDataError(f"{path} has document {shown(document)} for query {shown(query)} more than once")
     return judged
 
 

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.collections.remote import CACHE_VARIABLE, cache_folder
 from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -130,7 +131,7 @@ def texts_by_id(path: Path, batches: Callable[[], Iterator[pa.Table]], wanted: p
         counts = ids.value_counts()
         twice = counts.field("values")[int(np.argmax(counts.field("counts").to_numpy()))]
         target.unlink()
-        raise TrainingDataError(f"{path} has id {twice.as_py()!r} more than once")
+        raise TrainingDataError(f"{path} has id {shown(twice.as_py())} more than once")
     return dataset
 
 
@@ -150,7 +151,7 @@ def rows_of(dataset: Dataset, ids: pa.Array, path: Path, named_by: Path) -> NDAr
     if found.null_count:
         lacking = ids.filter(pc.is_null(found)).unique()
         raise TrainingDataError(
-            f"{named_by} names id {lacking[0].as_py()!r}, which {path} does not have ({len(lacking):,} such ids)"
+            f"{named_by} names id {shown(lacking[0].as_py())}, which {path} does not have ({len(lacking):,} such ids)"
         )
     rows: NDArray[np.int32] = found.to_numpy(zero_copy_only=False).astype(np.int32)
     return rows
@@ -178,8 +179,8 @@ def _table(path: Path, first: int, block: bytes, parse: Parse, form: str) -> pa.
                 if line.strip():
                     _valid(parse, line)
             except pa.ArrowException:
-                shown = line[:80].decode("utf-8", "replace")
-                raise TrainingDataError(f"{path}, line {number} is not {form}: {shown!r}") from error
+                begin = line[:80].decode("utf-8", "replace")
+                raise TrainingDataError(f"{path}, line {number} is not {form}: {begin!r}") from error
         raise TrainingDataError(f"{path}, from line {first}: {error}") from error
 
 
@@ -192,7 +193,8 @@ def _valid(parse: Parse, block: bytes) -> pa.Table:
 def _check_blank(path: Path, table: pa.Table) -> None:
     blank = pc.equal(pc.utf8_trim_whitespace(table.column("text")), "")
     if pc.any(blank).as_py():
-        raise TrainingDataError(f"{path} has no text for id {table.column('id').filter(blank)[0].as_py()!r}")
+        first = table.column("id").filter(blank)[0].as_py()
+        raise TrainingDataError(f"{path} has no text for id {shown(first)}")
 
 
 def _digest(path: Path, wanted: pa.Array) -> str:

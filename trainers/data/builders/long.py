@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.parsing import shown
 from mteb_hybrid.trainers.data.builders.patterns import by_pattern, check_language, coded_column, present
 from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts
 
@@ -47,7 +48,7 @@ def long_blocks(dataset: Dataset, languages: Iterable[str] | None, name: str) ->
         twice = rows[row[one][item[rows]] != rows]
         if len(twice):
             raise TrainingDataError(
-                f"{name}: item {items[item[twice[0]]]!r} has language {one!r} twice (row {twice[0]})"
+                f"{name}: item {shown(items[item[twice[0]]])} has language {one!r} twice (row {twice[0]})"
             )
         for column, mask in has.items():
             if mask is not None and not mask[rows].all():

@@ -119,7 +119,8 @@ def mmarco_blocks(
     files = _Files.of(source, revision)
     codes = sorted(set(files.languages() if languages is None else map(_code, languages)))
     if not codes:
-        raise TrainingDataError(f"{name}: there is no language" + (f" in {files.folder}" if files.folder else ""))
+        where = f" in {files.folder}, which should hold files of" if languages is None else "; name"
+        raise TrainingDataError(f"{name}: there is no language{where} some of {_known()}")
     triples = files.path(_TRIPLES)
     ids = read_triples(triples, negatives, max_items)
     queries: dict[str, Texts] = {}

@@ -8,6 +8,7 @@ import numpy as np
 from datasets import concatenate_datasets
 
 from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.parsing import shown
 from mteb_hybrid.trainers.data.builders.patterns import by_pattern, check_language, coded_column, holds_texts, present
 from mteb_hybrid.trainers.data.language_pairs import split_pair
 from mteb_hybrid.trainers.data.texts import Block, Texts, column_texts, narrow
@@ -74,14 +75,16 @@ def _linked(tables: Mapping[tuple[str, str], Dataset], columns: list[str], name:
     except ValueError as error:  # columns of different types
         raise TrainingDataError(f"{name}: the language pairs do not fit together: {error}") from error
     texts = [column_texts(merged, column) for column in columns]
-    items, item = coded_column(merged, _ITEM, name)
+    items, item = coded_column(merged, _ITEM, f"{name}, all pairs in a row")
     row: dict[tuple[str, str], np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
     start = 0
     for pair, dataset in tables.items():
         here = item[start : start + len(dataset)]
         found, counts = np.unique(here, return_counts=True)
         if counts.max() > 1:
-            raise TrainingDataError(f"{name}: item {items[found[counts.argmax()]]!r} comes twice in {'-'.join(pair)}")
+            raise TrainingDataError(
+                f"{name}: item {shown(items[found[counts.argmax()]])} comes twice in {'-'.join(pair)}"
+            )
         for role, language in zip(("query", "passage"), pair, strict=True):
             rows = row.setdefault((role, language), np.full(len(items), -1, dtype=np.int64))
             new = rows[here] < 0  # an item's text in a language is the same in all pairs: the first one counts

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mteb_hybrid.errors import TrainingDataError
+from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +55,9 @@ def check_language(language: str, where: str) -> str:
         TrainingDataError: It is no text, empty, or has white space in it.
     """
     if not isinstance(language, str) or not language or any(sign.isspace() for sign in language):
-        raise TrainingDataError(f"{where}: {language!r} is no language code")
+        raise TrainingDataError(
+            f"{where}: {shown(language)} is no language code; one is written such as 'de', without blanks"
+        )
     return language
 
 
@@ -83,7 +86,10 @@ def coded_column(dataset: Dataset, column: str, name: str) -> tuple[list[Any], N
     """
     values = dataset.select_columns([column]).with_format("arrow")[:].column(column)
     if values.null_count:
-        raise TrainingDataError(f"{name}: column {column!r} is null in {values.null_count} rows")
+        first = int(np.argmax(pc.is_null(values).to_numpy()))
+        raise TrainingDataError(
+            f"{name}: column {column!r} is null in row {first} ({values.null_count} such rows); each row needs one"
+        )
     encoded = pa.chunked_array(values).combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()

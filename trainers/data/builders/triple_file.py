@@ -63,7 +63,9 @@ def read_triples(path: Path, negatives: int, max_items: int | None) -> NDArray[n
     found = [part.items(needed) for part in complete]
     items = np.concatenate([ids for ids, _ in found]) if found else np.empty((0, 2 + needed), dtype=np.int32)
     if not len(items):
-        raise TrainingDataError(f"{path} has no pair of question and relevant passage with {negatives} negatives")
+        raise TrainingDataError(
+            f"{path} has no pair of question and relevant passage with {negatives} negatives; ask for fewer"
+        )
     order = np.argsort(np.concatenate([line for _, line in found]))[:max_items]
     return np.ascontiguousarray(items[order, : 2 + negatives])
 

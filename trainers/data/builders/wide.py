@@ -98,5 +98,6 @@ def _check_negatives(negatives: dict[str, tuple[Texts, ...]], name: str, members
             if mask is not None and not mask[members].all():
                 row = members[~mask[members]][0]
                 raise TrainingDataError(
-                    f"{name}: {texts.column!r} is empty in row {row}, which has a passage in {language!r}"
+                    f"{name}: {texts.column!r} is empty in row {row}, which has a passage in {language!r}: fill it, or "
+                    "leave the column out in all languages"
                 )
