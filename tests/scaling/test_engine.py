@@ -98,20 +98,18 @@ def test_a_poisoned_part(two_nodes, here, tmp_path):
     assert sum((before & healed.encoded()).values()) < len(once_a_part(20)) / 2
 
 
-def test_workers_end_with_a_run_that_fails(two_nodes, tmp_path, monkeypatch):
+def test_workers_end_with_a_run_that_fails(two_nodes, tmp_path):
     """Where one part is poisoned, a worker that is at another one for long does not hold its place to the end of it."""
-    text, long = stand_in("te").texts[-1], stand_in("te").texts[-20]
-    vector = RecordingEncoder.vector
-
-    def slow(self, one):
-        time.sleep(120 if one == long else 0)
-        return vector(self, one)
-
-    monkeypatch.setattr(RecordingEncoder, "vector", slow)
-    model = RecordingEncoder(tmp_path, Trouble(text, "nan"))
+    part = stand_in("te")
+    judged = {passage for grades in part.judged.values() for passage in grades}
+    model = RecordingEncoder(tmp_path, Trouble(part.texts[-1], "nan"))
+    # one that no other process than a worker encodes, shortly before the poisoned one
+    model.held = [text for one, text in zip(part.ids, part.texts, strict=True) if one not in judged][-8]
+    begun = time.monotonic()
     with pytest.raises(EmbeddingError):
         on_ray(model, tmp_path, 10)
-    deadline = time.monotonic() + 30
+    assert time.monotonic() - begun < 90  # else it was not held
+    deadline = time.monotonic() + 20
     while ray.available_resources().get("CPU", 0) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -46,13 +46,16 @@ def test_other_jobs_take_the_places_of_workers(two_nodes, here, tmp_path, monkey
     """A worker is lost, and the others have nothing to do but its part: once there is room again, it is done."""
     clear_embeddings()
     monkeypatch.setattr(watch, "_QUIET", 8.0)
-    monkeypatch.setattr(RecordingEncoder, "vector", slow(RecordingEncoder.vector))
-    model = RecordingEncoder(tmp_path, Trouble(stand_in("te").texts[-1], "kill", times=1))
+    last = stand_in("te").texts[-1]
+    model = RecordingEncoder(tmp_path, Trouble(last, "kill", times=1))
+    model.held = last  # until other jobs are queued
     answered = []
 
     def take_all_places():
         wait_until(lambda: len(model.processes()) > 2)
         others = other_jobs(two_nodes)
+        time.sleep(5)
+        (tmp_path / "go").touch()
         answered.extend(ray.get([one.ready.remote() for one in others], timeout=90))
         wait_until(lambda: "nobody works on them" in caplog.text)
         for one in others:
@@ -65,14 +68,6 @@ def test_other_jobs_take_the_places_of_workers(two_nodes, here, tmp_path, monkey
     assert answered == [True, True]
     assert "going on with 1 of" in caplog.text
     assert model.encoded() == once_a_part(10)
-
-
-def slow(vector):
-    def waits(self, text):
-        time.sleep(0.01)
-        return vector(self, text)
-
-    return waits
 
 
 def wait_until(true, seconds=60):

@@ -25,8 +25,8 @@ def test_a_lost_node(here, tmp_path, caplog, monkeypatch):
     Nor is the part that the other one is at: it goes on.
     """
     monkeypatch.setattr(watch, "_GRACE", 2.0)
-    monkeypatch.setattr(RecordingEncoder, "vector", slow(RecordingEncoder.vector))
     model = RecordingEncoder(tmp_path)
+    model.pause = 0.05
     with simulated_cluster(2) as nodes:
         lost = threading.Thread(target=lose_when_begun, args=(nodes, model))
         lost.start()
@@ -36,14 +36,6 @@ def test_a_lost_node(here, tmp_path, caplog, monkeypatch):
     assert "nodes were lost: the cluster has room for 1 workers of 2" in caplog.text
     # at most the part that was under way on the lost node was begun twice
     assert (model.encoded() - once_a_part(10)).total() <= 10
-
-
-def slow(vector):
-    def waits(self, text):
-        time.sleep(0.01)
-        return vector(self, text)
-
-    return waits
 
 
 def lose_when_begun(nodes, model):
