@@ -121,6 +121,8 @@ def test_the_folder_says_what_it_is(tmp_path):
 def test_a_folder_that_cannot_be_made(tmp_path):
     """It is said before anything is encoded."""
     items = drawn_items(1)
+    model = LookUp(drawn_vectors(items, 1))
     (tmp_path / "file").touch()
     with pytest.raises(TrainingDataError, match=r"file/new cannot be written: .*; mine to another folder"):
-        mine_parallel_hard_negatives(as_view(items), LookUp({}), folder=tmp_path / "file" / "new", use_faiss=False)
+        mine_parallel_hard_negatives(as_view(items), model, folder=tmp_path / "file" / "new", use_faiss=False)
+    assert not model.seen
