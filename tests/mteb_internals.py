@@ -47,13 +47,14 @@ DATA = "See what MTEB's search is handed now (`AbsTaskRetrieval._evaluate_subset
 CACHE = (
     "Change tasks/stale.py, which must find what MTEB would read from its cache; tests/tasks/test_stale.py shows it."
 )
+STORE = "Change `_mteb.wrap_to_disk` and tasks/result_files.py; tests/tasks/test_stale.py and tests/torture say why."
 META = "Change where results and rank tables are filed (tasks/predictions.py), which must be where MTEB files its own."
 CARD = "Change export/card.py; the card of an exported data set says it."
 PATCHED = "If it is gone, see what `mteb run` calls for a name of a model; `_mteb.wrap_from_hub` must go around that."
 
 _TASK, _RETRIEVAL = "mteb.abstasks.abstask.AbsTask", "mteb.abstasks.retrieval.AbsTaskRetrieval"
 _METADATA, _META = "mteb.abstasks.task_metadata.TaskMetadata", "mteb.models.model_meta.ModelMeta"
-_RESULT = "mteb.results.task_result.TaskResult"
+_RESULT = "mteb.results.TaskResult"
 
 INTERNALS = [
     # how MTEB comes to know us
@@ -169,6 +170,7 @@ INTERNALS = [
     *several("mteb.models.model_meta.ScoringFunction", "COSINE DOT_PRODUCT", "names a model's similarity", META),
     *several(_META, "name revision experiment_name model_name_as_path", "files results and rank tables", META),
     *several(_META, "create_empty model_copy", "describes local directories", META),
+    *several(_META, "to_dict", "writes a model_meta.json that a kill has lost", META),
     *several(
         _META, "load_model model_type similarity_fn_name", "loads a model and tells its kind", META, spelled=False,
     ),
@@ -179,7 +181,10 @@ INTERNALS = [
     Internal(
         "mteb.cache.ResultCache.get_task_result_path", "where it lies", CACHE, takes=("task_name",), spelled=False,
     ),
-    *several(_RESULT, "task_name scores dataset_revision", "says what was scored, on which data", CACHE, spelled=False),
+    *several(_RESULT, "scores dataset_revision", "says what was scored, on which data", CACHE),
+    Internal(f"{_RESULT}.task_name", "says what was scored", CACHE, spelled=False),
+    Internal(f"{_RESULT}.to_disk", "writes a result; ours writes it whole", STORE, takes=("path",)),
+    Internal(f"{_RESULT}.model_copy", "a result with what another process has stored", STORE),
     *several("mteb.results.model_result.ModelResult", "task_results", "what a run returns", CACHE, spelled=False),
     *several("mteb.types.PromptType", "query document value", "the two roles of a text", DATA),
 ]  # fmt: skip

@@ -29,14 +29,24 @@ def names_called(node: ast.AST) -> set[str]:
     return {one.func.id for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)}
 
 
+def names_in(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+
+
 def raised() -> set[str]:
-    return {
-        name
-        for tree in TREES
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Raise) and node.exc is not None
-        for name in names_called(node.exc)
-    }
+    """What some ``raise`` makes, or a function that makes the error for it."""
+    made: set[str] = set()
+    for tree in TREES:
+        makers = {
+            node.name: names_called(node)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.returns is not None and names_in(node.returns) & set(OURS)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Raise) and node.exc is not None:
+                called = names_called(node.exc)
+                made |= called.union(*(makers.get(name, set()) for name in called))
+    return made
 
 
 def documented() -> set[str]:

@@ -101,7 +101,7 @@ def advice(internal: Internal, wrong: str) -> str:
 def is_exported(name: str) -> bool:
     """Whether a package of MTEB names this in its ``__all__``."""
     package, _, last = name.rpartition(".")
-    if package not in {"mteb", "mteb.abstasks", "mteb.models", "mteb.types"}:
+    if package not in {"mteb", "mteb.abstasks", "mteb.models", "mteb.results", "mteb.types"}:
         return False
     return last in sys.modules[package].__all__
 
