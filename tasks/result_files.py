@@ -44,7 +44,8 @@ def _write(original: Callable[[TaskResult, Path], None], result: TaskResult, pat
         both = _with_others(result, path)
         with atomic_path(path) as temporary:
             original(both, temporary)
-        if path.absolute() in _seen:
+        # what was taken over is in the file alone, so that it must be looked for there again
+        if path.absolute() in _seen and both is result:
             watch(path)
 
 

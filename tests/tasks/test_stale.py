@@ -253,7 +253,8 @@ mteb.evaluate(CountingEncoder(), task, cache=mteb.ResultCache(sys.argv[1]), show
 
 
 @pytest.mark.slow
-def test_two_processes_store_subsets_of_one_task(cache):
+@pytest.mark.parametrize("stored", [["sw"], ["fi", "sw"]])
+def test_two_processes_store_subsets_of_one_task(cache, stored):
     """The one that ends last keeps what the other has stored since it began; a run that overwrites keeps nothing."""
 
     def other():
@@ -263,11 +264,11 @@ def test_two_processes_store_subsets_of_one_task(cache):
         )
         assert done.returncode == 0, done.stderr[-2000:]
 
-    evaluate(Meanwhile(other), only("sw"), cache=cache)
+    evaluate(Meanwhile(other), only(*stored), cache=cache)
     idle = CountingEncoder()
-    _, both = evaluate(idle, only("sw", "te"), cache=cache)
+    _, both = evaluate(idle, only(*stored, "te"), cache=cache)
     assert not idle.seen
-    assert rows(both) == rows(evaluate(CountingEncoder(), only("sw", "te"))[1])
+    assert rows(both) == rows(evaluate(CountingEncoder(), only(*stored, "te"))[1])
     evaluate(CountingEncoder(), only("sw"), cache=cache, overwrite_strategy="always")
     (path,) = cache.cache_path.rglob("MIRACLMonolingualOfThree.json")
     assert [row["hf_subset"] for row in json.loads(path.read_text())["scores"]["dev"]] == ["sw"]
