@@ -76,7 +76,8 @@ class Begun:
         code = _ended(self.child, self.started + self.death.moment if self.death is not None and at_clock else None)
         writes, modules = pickle.loads(self.note.read_bytes()) if self.note.exists() else (0, ())
         self.note.unlink(missing_ok=True)
-        said = self.log.read_text(encoding="utf-8", errors="replace")
+        # a life may end before it has opened its log
+        said = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         seconds = time.monotonic() - self.started
         return Life(code == -signal.SIGKILL, code, seconds, said, writes, modules)
 
