@@ -150,6 +150,7 @@ def translate_topics(
             if existing is not None and subset in existing.files:
                 existing.read(subset, all_topics)
                 logger.info("%s: already translated", subset)
+                _remove_parts(parts, subset)  # whoever has written it may have been killed then
                 continue
             ids = sample_topics(all_topics, sampled.queries, sampled.seed) if sampled else tuple(all_topics)
             sources = [all_topics[topic] for topic in ids]
@@ -165,7 +166,7 @@ def translate_topics(
             done[subset] = figures.assess(sources, texts, query_language, back)
             pairs = dict(zip(ids, texts, strict=True))
             write_translations(folder, subset, pairs, all_topics, provenance, dataclasses.asdict(done[subset]))
-            steps.remove(subset)
+            _remove_parts(parts, subset)
     if empty:
         named = "; ".join(f"{subset}: {len(ids)} (topics {', '.join(ids[:10])})" for subset, ids in empty.items())
         raise TranslationError(
@@ -226,10 +227,11 @@ class _Parts:
             self._advance(len(part))
         return translations
 
-    def remove(self, subset: str) -> None:
-        """Remove the parts of a subset, forth and back."""
-        for path in self._folder.glob(f"{subset}.*jsonl"):
-            path.unlink(missing_ok=True)  # another process may translate the same
+
+def _remove_parts(parts: Path, subset: str) -> None:
+    """Remove the parts of a subset, forth and back."""
+    for path in parts.glob(f"{subset}.*jsonl"):
+        path.unlink(missing_ok=True)  # another process may translate the same
 
 
 def _stored(path: Path, part: list[tuple[str, str]]) -> list[str] | None:

@@ -95,6 +95,21 @@ class TestFolder:
 
 
 class TestResuming:
+    def test_killed_before_parts_were_removed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A subset that was finished just then leaves nothing behind in the end."""
+
+        def kill(parts: Path, subset: str) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr("mteb_hybrid.translation.run._remove_parts", kill)
+            run(MarkingTranslator(), tmp_path)
+        assert list(tmp_path.glob(".parts/*/en-sw.0.jsonl"))
+        second = MarkingTranslator()
+        run(second, tmp_path)
+        assert TOPICS["sw"]["0"] not in second.translated
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["en-bn.jsonl", "en-sw.jsonl", "translations.json"]
+
     def test_after_a_kill(self, tmp_path: Path) -> None:
         """Killed in the last of three parts, a second run translates only that part, and ends as one run would."""
         first = MarkingTranslator()
