@@ -78,7 +78,12 @@ class ExactArithmetic:
         return divided
 
     def products(
-        self, queries: torch.Tensor, query: torch.Tensor, passages: torch.Tensor, passage: torch.Tensor | None
+        self,
+        queries: torch.Tensor,
+        query: torch.Tensor,
+        passages: torch.Tensor,
+        passage: torch.Tensor | None,
+        lengths: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Dot products of pairs of vectors, float64, shape (pairs,).
 
@@ -87,10 +92,13 @@ class ExactArithmetic:
             query: int64, shape (pairs,): rows of the queries.
             passages: float32, shape (passages, dimension).
             passage: int64, shape (pairs,): rows of the passages; or None: there is one for each pair, in turn.
+            lengths: float64, shape (queries,): what queries are divided by before; None for nothing.
         """
         products = torch.empty(len(query), dtype=torch.float64, device=query.device)
         for part in self.parts(len(query)):
             left = self._gather(queries, query[part], self._left)
+            if lengths is not None:
+                left.div_(lengths[query[part], None])
             if passage is None:
                 right = self._right[: len(left)].copy_(passages[part])
             else:

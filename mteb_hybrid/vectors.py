@@ -77,10 +77,10 @@ class Passages:
             query: int64, shape (pairs,): rows of the queries.
             passage: int64, shape (pairs,): rows of the passages; or None: there is one for each pair, in turn.
         """
-        products = arithmetic.products(queries.exact, query, self.exact, passage)
         if self.lengths is None:
-            return products
-        return products.div_(self.lengths if passage is None else self.lengths[passage]).div_(queries.length[query])
+            return arithmetic.products(queries.exact, query, self.exact, passage)
+        products = arithmetic.products(queries.exact, query, self.exact, passage, queries.length)
+        return products.div_(self.lengths if passage is None else self.lengths[passage])
 
     def fast(self, dtype: torch.dtype, arithmetic: ExactArithmetic) -> tuple[torch.Tensor, float]:
         """The passages no longer than 1, and what one unit of their scores is in units of the exact ones."""
