@@ -115,21 +115,12 @@ def lock(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     Where folders cannot be locked it yields True. A process that ends, however it does, leaves no lock.
     """
     try:
-        import fcntl
-
         handle = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
+    except OSError:
         yield True
         return
     try:
-        free = True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            free = False
-        except OSError:  # a file system without locks
-            pass
-        yield free
+        yield _lock(handle, wait=wait) is not False
     finally:
         os.close(handle)
 
@@ -170,14 +161,16 @@ def _begin(path: Path) -> tuple[int, Path]:
     return handle, Path(name)
 
 
-def _lock(handle: int) -> bool:
-    """Lock an open file until it is closed, or its process ends; False if another one has, or files have no locks."""
+def _lock(handle: int, *, wait: bool = False) -> bool | None:
+    """Lock an open file until it is closed, or its process ends; False if another one has, None where none can."""
     try:
         import fcntl
 
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
         return False
+    except (ImportError, OSError):  # another system, or a file system without locks
+        return None
     return True
 
 
