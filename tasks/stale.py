@@ -59,17 +59,16 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
     cached = strategy == "only-missing" and hasattr(cache, "load_task_result")
     meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs")) if ours and cached else None
     forget()
-    if meta is not None:
-        for task in ours:
-            watch(cache.get_task_result_path(task.metadata.name, meta))
+    paths = [] if meta is None else [cache.get_task_result_path(task.metadata.name, meta) for task in ours]
+    for path in paths:
+        watch(path)
     results = [None if meta is None else _load(cache, task.metadata.name, meta) for task in ours]
     if options.get("raise_error", True) and strategy != "only-cache":
         for task, result in zip(ours, results, strict=True):
             if not _is_complete(task, result):
                 task.check()
     if meta is not None:
-        for task, result in zip(ours, results, strict=True):
-            path = cache.get_task_result_path(task.metadata.name, meta)
+        for task, result, path in zip(ours, results, paths, strict=True):
             _set_aside(task, result, path, str(meta.name))
             _complete_meta(path, meta)
 
