@@ -38,7 +38,7 @@ from counting_rates import (
 )
 from encoding_rates import Bench
 from flops import Architecture, counted_flops
-from lareqa import machine
+from machine import machine
 from passages import Sentences
 from standin import LANGUAGE, environment, hash_encoder, write_collection
 from tables import print_table

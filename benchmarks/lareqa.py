@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
 import time
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mteb
 import torch
+from machine import machine
 
 from mteb_hybrid.reporting import ModelSummary, read_across, read_results, summarise
 from mteb_hybrid.reporting.columns import BIAS, PARALLEL
@@ -53,6 +53,13 @@ def run(name: str, collection: str, folder: Path, batch_size: int) -> dict[str, 
     spent = timed_encode(model)
     tasks = mteb.get_tasks(tasks=[f"{collection}{setting}" for setting in SETTINGS])
     started = time.perf_counter()
+    evaluate(model, tasks, folder, batch_size)
+    wall = time.perf_counter() - started
+    return {"wall": wall, "encode": spent["seconds"], "texts": spent["texts"], "stock texts": stock_texts(collection)}
+
+
+def evaluate(model: Any, tasks: Any, folder: Path, batch_size: int) -> None:
+    """Evaluate with the options of `mteb run`, and read nothing from an earlier run."""
     mteb.evaluate(
         model,
         tasks,
@@ -62,8 +69,6 @@ def run(name: str, collection: str, folder: Path, batch_size: int) -> dict[str, 
         encode_kwargs={"batch_size": batch_size, "show_progress_bar": False},
         co2_tracker=False,
     )
-    wall = time.perf_counter() - started
-    return {"wall": wall, "encode": spent["seconds"], "texts": spent["texts"], "stock texts": stock_texts(collection)}
 
 
 def stock_texts(collection: str) -> int:
@@ -73,15 +78,6 @@ def stock_texts(collection: str) -> int:
         task.load_data()
         texts += sum(len(split["test"]["queries"]) + len(split["test"]["corpus"]) for split in task.dataset.values())
     return texts
-
-
-def machine() -> str:
-    """The machine and the versions, in a line."""
-    packages = ("mteb-hybrid", "mteb", "sentence-transformers", "torch", "numpy")
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-    return f"{platform.machine()}, {device}, Python {platform.python_version()}, " + ", ".join(
-        f"{package} {version(package)}" for package in packages
-    )
 
 
 def overall(summaries: dict[str, ModelSummary]) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import resource
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,14 +87,6 @@ def interleaved(kinds: dict[str, Callable[[], object]], rounds: int) -> dict[str
 def peak_mib() -> float:
     """The most memory that this process has had so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def machine() -> str:
-    """What figures hang on."""
-    names = ("torch", "numpy", "mteb")
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-    return f"{platform.machine()}, {device}, Python {platform.python_version()}, {versions}"
 
 
 def bare_product(queries: torch.Tensor, passages: torch.Tensor, rows: int = 256) -> None:

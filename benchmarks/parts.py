@@ -17,7 +17,8 @@ from typing import Any
 
 import mteb
 import torch
-from lareqa import machine, timed_encode
+from lareqa import evaluate, timed_encode
+from machine import machine
 from stopwatch import FORWARD, HANDING, TOKENISING, Stopwatch, encoder_places
 from tables import print_table
 
@@ -59,15 +60,7 @@ def measure(model: Any, names: list[str], batch_size: int, folder: Path) -> dict
     ]
     tasks = mteb.get_tasks(tasks=names)
     with watch.watching(*places), watch.part(REST):
-        mteb.evaluate(
-            model,
-            tasks,
-            cache=mteb.ResultCache(folder),
-            overwrite_strategy="always",
-            prediction_folder=folder / "predictions",
-            encode_kwargs={"batch_size": batch_size, "show_progress_bar": False},
-            co2_tracker=False,
-        )
+        evaluate(model, tasks, folder, batch_size)
     return {
         part: watch.seconds[part] for part in (DATA, TOKENISING, FORWARD, HANDING, STORE, RANKING, SCORES, FILES, REST)
     }

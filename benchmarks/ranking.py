@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from made_up import DIMENSION, LANGUAGES, MadeUp, bare_product, interleaved, machine, made_up, peak_mib
+from machine import machine
+from made_up import DIMENSION, LANGUAGES, MadeUp, bare_product, interleaved, made_up, peak_mib
 
 from mteb_hybrid.ranking import RankCounter
 

@@ -15,7 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from lareqa import cell, machine
+from lareqa import cell
+from machine import machine
 
 from mteb_hybrid.reporting import ModelSummary, read_across, read_results, summarise
 from mteb_hybrid.reporting.columns import BIAS, PARALLEL
