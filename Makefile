@@ -44,6 +44,7 @@ fuzz: $(VENV)/.ready
 
 torture: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/torture.py --log tests/torture/LOG.md $(TORTURE_ARGS)
+
 versions: $(VENV)/.ready
 	$(BIN)/python benchmarks/versions.py $(if $(VERSIONS),--only $(VERSIONS))
 

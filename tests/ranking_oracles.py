@@ -5,15 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import settings
-from hypothesis import strategies as st
 from ranking_problems import Problem
 
 from mteb_hybrid.ranking import Ranking
-
-MODEST = settings(deadline=None, max_examples=25)
-SEEDS = st.integers(0, 2**32 - 1)
-DIMENSIONS = st.sampled_from([1, 2, 3, 5, 31, 384, 1000])
 
 
 def oracle_scores(problem: Problem) -> list[list[float]]:

@@ -5,8 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from mteb_hybrid.ranking import RankCounter, Ranking
+
+MODEST = settings(deadline=None, max_examples=25)
+SEEDS = st.integers(0, 2**32 - 1)
+DIMENSIONS = st.sampled_from([1, 2, 3, 5, 31, 384, 1000])
+
+
+@pytest.fixture(autouse=True)
+def _torch_settings():
+    """Whatever a test sets in torch is as before afterwards."""
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
 
 
 @dataclass(frozen=True)

@@ -7,26 +7,20 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ranking_oracles import check, decided, oracle_rankings, oracle_scores
-from ranking_problems import Problem, make_problem, normal_problem
+from ranking_problems import (
+    DIMENSIONS,
+    MODEST,
+    SEEDS,
+    Problem,
+    _torch_settings,  # noqa: F401 - for every test here
+    make_problem,
+    normal_problem,
+)
 
 from mteb_hybrid.ranking import RankCounter, tie_order
-
-MODEST = settings(deadline=None, max_examples=25)
-SEEDS = st.integers(0, 2**32 - 1)
-DIMENSIONS = st.sampled_from([1, 2, 3, 5, 31, 384, 1000])
-
-
-@pytest.fixture(autouse=True)
-def _torch_settings():
-    """Whatever a test sets in torch is as before afterwards."""
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision(precision)
 
 
 class TestAgainstOracles:

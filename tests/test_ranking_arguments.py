@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
 
 from mteb_hybrid.ranking import RankCounter
-
-MODEST = settings(deadline=None, max_examples=25)
-SEEDS = st.integers(0, 2**32 - 1)
-DIMENSIONS = st.sampled_from([1, 2, 3, 5, 31, 384, 1000])
 
 
 class TestArguments:

@@ -7,9 +7,15 @@ import logging
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from ranking_problems import Problem, normal_problem, same
+from ranking_problems import (
+    MODEST,
+    SEEDS,
+    Problem,
+    normal_problem,
+    same,
+)
 
 from mteb_hybrid import ranking
 from mteb_hybrid.above import Above
@@ -18,8 +24,6 @@ from mteb_hybrid.ranking import RankCounter, fast_product
 from mteb_hybrid.top_lists import Candidates, merge_lists
 from mteb_hybrid.vectors import Chunk
 
-MODEST = settings(deadline=None, max_examples=25)
-SEEDS = st.integers(0, 2**32 - 1)
 KINDS = ("high", "random", "last", "mixed", "rising")
 
 

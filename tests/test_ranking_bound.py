@@ -9,26 +9,20 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ranking_oracles import check, decided, oracle_scores
-from ranking_problems import Problem, normal_problem, same
+from ranking_problems import (
+    MODEST,
+    SEEDS,
+    Problem,
+    _torch_settings,  # noqa: F401 - for every test here
+    normal_problem,
+    same,
+)
 
 from mteb_hybrid.exact import error_bound
 from mteb_hybrid.ranking import fast_product
-
-MODEST = settings(deadline=None, max_examples=25)
-SEEDS = st.integers(0, 2**32 - 1)
-DIMENSIONS = st.sampled_from([1, 2, 3, 5, 31, 384, 1000])
-
-
-@pytest.fixture(autouse=True)
-def _torch_settings():
-    """Whatever a test sets in torch is as before afterwards."""
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision(precision)
 
 
 class TestErrorBound:

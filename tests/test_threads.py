@@ -7,20 +7,16 @@ import threading
 import numpy as np
 import pytest
 import torch
-from ranking_problems import make_problem, same
+from ranking_problems import (
+    _torch_settings,  # noqa: F401 - for every test here
+    make_problem,
+    same,
+)
 
 from mteb_hybrid.ranking import RankCounter
 from mteb_hybrid.threads import Worker, most_workers, side_by_side
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """Torch has as many threads afterwards as before."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

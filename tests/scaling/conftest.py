@@ -13,6 +13,16 @@ __all__ = ["data", "folders", "here"]
 
 
 @pytest.fixture(scope="module")
+def two_nodes():
+    """A cluster of two nodes with a CPU each, for tests that lose none of them."""
+    pytest.importorskip("ray")
+    from ray_clusters import simulated_cluster
+
+    with simulated_cluster(2) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
 def here(folders, tmp_path_factory):
     """Scores and rank tables of the pooled task, by one process."""
     from distributed_runs import tables

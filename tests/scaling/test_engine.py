@@ -15,7 +15,6 @@ from recording_encoder import RecordingEncoder, Trouble
 pytest.importorskip("ray")
 
 import ray
-from ray_clusters import simulated_cluster
 
 from mteb_hybrid.embeddings import clear_embeddings
 from mteb_hybrid.errors import ClusterError, EmbeddingError
@@ -24,13 +23,6 @@ from mteb_hybrid.scaling.engine import RayEngine
 from mteb_hybrid.tasks.engine import use
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("folders")]
-
-
-@pytest.fixture(scope="module")
-def two_nodes():
-    """A cluster of two nodes with a CPU each, for tests that lose none of them."""
-    with simulated_cluster(2) as nodes:
-        yield nodes
 
 
 @pytest.mark.parametrize(("shard", "count"), [(20, None), (1000, 1), (None, 2)])

@@ -12,19 +12,13 @@ from recording_encoder import RecordingEncoder, Trouble
 pytest.importorskip("ray")
 
 import ray
-from ray_clusters import other_jobs, simulated_cluster
+from ray_clusters import other_jobs
 
 from mteb_hybrid.embeddings import clear_embeddings
 from mteb_hybrid.errors import ClusterError
 from mteb_hybrid.scaling import watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("folders")]
-
-
-@pytest.fixture(scope="module")
-def two_nodes():
-    with simulated_cluster(2) as nodes:
-        yield nodes
 
 
 def test_no_room_at_all(two_nodes, tmp_path, monkeypatch, caplog):
