@@ -78,37 +78,27 @@ class ExactArithmetic:
         return divided
 
     def products(
-        self,
-        queries: torch.Tensor,
-        query: torch.Tensor,
-        passages: torch.Tensor,
-        passage: torch.Tensor | None,
-        lengths: torch.Tensor | None = None,
+        self, queries: torch.Tensor, query: torch.Tensor, passages: torch.Tensor, passage: torch.Tensor | None
     ) -> torch.Tensor:
         """Dot products of pairs of vectors, float64, shape (pairs,).
 
         Args:
-            queries: float32, shape (queries, dimension).
+            queries: float64, shape (queries, dimension).
             query: int64, shape (pairs,): rows of the queries.
             passages: float32, shape (passages, dimension).
             passage: int64, shape (pairs,): rows of the passages; or None: there is one for each pair, in turn.
-            lengths: float64, shape (queries,): what queries are divided by before; None for nothing.
         """
         products = torch.empty(len(query), dtype=torch.float64, device=query.device)
         for part in self.parts(len(query)):
-            left = self._gather(queries, query[part], self._left)
-            if lengths is not None:
-                left.div_(lengths[query[part], None])
-            if passage is None:
-                right = self._right[: len(left)].copy_(passages[part])
-            else:
-                right = self._gather(passages, passage[part], self._right)
-            products[part] = tree_sum(left.mul_(right))
+            pairs = part.stop - part.start
+            left = torch.index_select(queries, 0, query[part], out=self._left[:pairs])
+            right = passages[part] if passage is None else self._gather(passages, passage[part])
+            products[part] = tree_sum(left.mul_(self._right[:pairs].copy_(right)))
         return products
 
-    def _gather(self, vectors: torch.Tensor, rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        """Some of the vectors in float64."""
-        return out[: len(rows)].copy_(torch.index_select(vectors, 0, rows, out=self._raw[: len(rows)]))
+    def _gather(self, vectors: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Some of the vectors."""
+        return torch.index_select(vectors, 0, rows, out=self._raw[: len(rows)])
 
 
 @contextlib.contextmanager

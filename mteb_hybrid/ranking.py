@@ -31,7 +31,7 @@ from mteb_hybrid.counted import Ranking
 from mteb_hybrid.exact import Similarity, error_bound, full_precision
 from mteb_hybrid.threads import Worker, most_workers, side_by_side
 from mteb_hybrid.top_lists import Candidates, merge_lists
-from mteb_hybrid.vectors import Chunk, Queries, on_device, relevant_scores
+from mteb_hybrid.vectors import Chunk, Queries, QueryBlock, on_device, relevant_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -200,51 +200,48 @@ class RankCounter:
 
     def _counted(self, rows: slice, chunk: Chunk, worker: Worker) -> float:
         """The same, if there is enough memory."""
-        fast = self._queries.fast(rows, self.fast_type, worker.arithmetic)
-        unit = self._queries.unit[rows, None] * chunk.scale  # of a fast score, as a float64 score
+        queries = QueryBlock.of(self._queries, rows, self.fast_type)
+        unit = queries.unit[:, None] * chunk.scale  # of a fast score, as a float64 score
         bound = error_bound(self.dimension, self.fast_type)
         threshold, last = as_tensor(self._threshold)[rows] / unit, as_tensor(self._top_scores)[rows, -1:] / unit
         lower, upper, least = (self._compared(goal) for goal in (threshold - bound, threshold + bound, last - bound))
         above = Above(lower, upper, len(chunk.segments), worker.masks)
         top = Candidates(least, bound, self.top_k, worker.masks[0]) if self.top_k else None
-        for number, (segment, columns) in enumerate(chunk.pieces(max(1, self.block_elements // len(fast)))):
-            block = worker.block(len(fast), columns.stop - columns.start, self.fast_type)
-            fast_product(fast, chunk.fast[columns], block[:, : columns.stop - columns.start])
-            if not number and (error := self._excess(block, rows, columns, chunk, worker)):
+        for number, (segment, columns) in enumerate(chunk.pieces(max(1, self.block_elements // len(unit)))):
+            block = worker.block(len(unit), columns.stop - columns.start, self.fast_type)
+            fast_product(queries.fast, chunk.fast[columns], block[:, : columns.stop - columns.start])
+            if not number and (error := self._excess(block, queries, columns, chunk, worker)):
                 return error
             scores = self._compared(block)
             above.offer(scores, columns.start, segment)
             if top is not None:
                 top.offer(scores, columns.start)
-        above.add(self._decided(above.near(), rows, chunk, worker))
+        above.add(self._decided(above.near(), rows, queries, chunk, worker))
         if top is not None:
             row, number = top.best()
-            exact = self._exact(row + rows.start, number, chunk, worker)
+            exact = _exact(queries, row, number, chunk, worker)
             known = self._top_scores[rows], self._top_order[rows]
             self._top_scores[rows], self._top_order[rows] = merge_lists(*known, row, exact, chunk.order[number])
         for (segment, _), counts in zip(chunk.segments, above.counts, strict=True):
             self._above[segment, rows] += counts
         return 0.0
 
-    def _decided(self, near: Near, rows: slice, chunk: Chunk, worker: Worker) -> Near:
+    def _decided(self, near: Near, rows: slice, queries: QueryBlock, chunk: Chunk, worker: Worker) -> Near:
         """Those of the undecided passages that stand above."""
-        query = near.row + rows.start
+        threshold, order = self._threshold[rows], self._order[rows]
         # a relevant passage is as near to itself as can be, and the position tells that it is not another one
-        other = flatnonzero(chunk.order[near.number] != self._order[query, near.slot])
-        near, query = Near(*(array[other] for array in near)), query[other]
-        exact = self._exact(query, near.number, chunk, worker)
-        goal, goal_order = self._threshold[query, near.slot], self._order[query, near.slot]
+        other = flatnonzero(chunk.order[near.number] != order[near.row, near.slot])
+        near = Near(*(array[other] for array in near))
+        exact = _exact(queries, near.row, near.number, chunk, worker)
+        goal, goal_order = threshold[near.row, near.slot], order[near.row, near.slot]
         wins = flatnonzero((exact > goal) | ((exact == goal) & (chunk.order[near.number] < goal_order)))
         return Near(*(array[wins] for array in near))
-
-    def _exact(self, query: Array, number: Array, chunk: Chunk, worker: Worker) -> Array:
-        return as_array(chunk.passages.scores(self._queries, worker.arithmetic, as_tensor(query), as_tensor(number)))
 
     def _compared(self, scores: torch.Tensor) -> Array:
         """Fast scores, or what they are compared with, in a type that there are comparisons of."""
         return as_array(scores.to(torch.promote_types(self.fast_type, torch.float32)))
 
-    def _excess(self, block: torch.Tensor, rows: slice, columns: slice, chunk: Chunk, worker: Worker) -> float:
+    def _excess(self, block: torch.Tensor, queries: QueryBlock, columns: slice, chunk: Chunk, worker: Worker) -> float:
         """By how much a fast product misses float64 scores on a grid of pairs; 0 if it keeps its bound.
 
         A build of torch, a library under it or a setting out of our reach may compute float32 products with fewer bits.
@@ -256,10 +253,8 @@ class RankCounter:
             for size in (len(block), columns.stop - columns.start)
         )
         row, column = (axis.reshape(-1) for axis in torch.meshgrid(*grid, indexing="ij"))
-        query = row + rows.start
-        exact = chunk.passages.scores(self._queries, worker.arithmetic, query, column + columns.start)
-        unit = self._queries.unit[query] * chunk.scale
-        error = float((block[row, column].double() - exact / unit).abs().max())
+        exact = chunk.passages.scores(queries.exact, row, column + columns.start, worker.arithmetic)
+        error = float((block[row, column].double() - exact / (queries.unit[row] * chunk.scale)).abs().max())
         return 0.0 if error <= error_bound(self.dimension, self.fast_type) else error
 
     def _rows(self, workers: int) -> list[slice]:
@@ -309,6 +304,11 @@ def tie_order(passage_ids: list[str]) -> NDArray[np.int64]:
     order = np.empty(len(passage_ids), dtype=np.int64)
     order[sorted(range(len(passage_ids)), key=passage_ids.__getitem__, reverse=True)] = np.arange(len(passage_ids))
     return order
+
+
+def _exact(queries: QueryBlock, row: Array, number: Array, chunk: Chunk, worker: Worker) -> Array:
+    """Float64 scores of some rows of a block and passages of a chunk, shape (pairs,)."""
+    return as_array(chunk.passages.scores(queries.exact, as_tensor(row), as_tensor(number), worker.arithmetic))
 
 
 def _slots(query: NDArray[np.int64], scores: NDArray[np.float64], queries: int) -> tuple[NDArray[np.int64], int]:

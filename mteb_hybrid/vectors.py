@@ -39,9 +39,32 @@ class Queries:
         self.length = arithmetic.lengths(self.exact)
         self.unit = torch.ones_like(self.length) if similarity == "cosine" else self.length
 
-    def fast(self, rows: slice, dtype: torch.dtype, arithmetic: ExactArithmetic) -> torch.Tensor:
-        """Some of the queries, of length 1."""
-        return arithmetic.divided(self.exact[rows], self.length[rows], dtype)
+    def taken(self, rows: slice | torch.Tensor) -> torch.Tensor:
+        """Some of the queries as float64 scores are taken with them, shape (rows, dimension): cosine wants length 1."""
+        exact = self.exact[rows].double()
+        return exact.div_(self.length[rows, None]) if self.similarity == "cosine" else exact
+
+
+@dataclass(frozen=True, slots=True)
+class QueryBlock:
+    """Consecutive queries on a device.
+
+    Attributes:
+        exact: float64, shape (rows, dimension): what float64 scores are taken with.
+        fast: What the fast product is taken with, of length 1.
+        unit: float64, shape (rows,): as in `Queries`.
+    """
+
+    exact: torch.Tensor
+    fast: torch.Tensor
+    unit: torch.Tensor
+
+    @classmethod
+    def of(cls, queries: Queries, rows: slice, dtype: torch.dtype) -> QueryBlock:
+        """Some of the queries, for fast scores of a type."""
+        exact = queries.taken(rows)
+        unit = exact if queries.similarity == "cosine" else exact / queries.length[rows, None]
+        return cls(exact, unit.to(dtype), queries.unit[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +87,22 @@ class Passages:
 
     def scores(
         self,
-        queries: Queries,
-        arithmetic: ExactArithmetic,
+        queries: torch.Tensor,
         query: torch.Tensor,
-        passage: torch.Tensor | None = None,
+        passage: torch.Tensor | None,
+        arithmetic: ExactArithmetic,
     ) -> torch.Tensor:
         """Float64 scores of pairs, shape (pairs,), always in the same order of operations.
 
         Args:
-            queries: The queries.
-            arithmetic: What computes them.
+            queries: float64, shape (queries, dimension): what `Queries.taken` returns.
             query: int64, shape (pairs,): rows of the queries.
             passage: int64, shape (pairs,): rows of the passages; or None: there is one for each pair, in turn.
+            arithmetic: What computes them.
         """
+        products = arithmetic.products(queries, query, self.exact, passage)
         if self.lengths is None:
-            return arithmetic.products(queries.exact, query, self.exact, passage)
-        products = arithmetic.products(queries.exact, query, self.exact, passage, queries.length)
+            return products
         return products.div_(self.lengths if passage is None else self.lengths[passage])
 
     def fast(self, dtype: torch.dtype, arithmetic: ExactArithmetic) -> tuple[torch.Tensor, float]:
@@ -153,7 +176,10 @@ def relevant_scores(
     scores = np.empty(len(query))
     for part in arithmetic.parts(len(query)):
         here = Passages.of(passages[part], queries, arithmetic)
-        scores[part] = here.scores(queries, arithmetic, on_device(query[part], queries.device)).cpu().numpy()
+        rows, row = np.unique(query[part], return_inverse=True)  # many pairs have the same query
+        exact = queries.taken(on_device(rows, queries.device))
+        pairs = here.scores(exact, on_device(row, queries.device), None, arithmetic)
+        scores[part] = pairs.cpu().numpy()
     return scores
 
 
