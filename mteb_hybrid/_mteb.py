@@ -11,6 +11,7 @@ import functools
 import inspect
 import json
 import sys
+from abc import ABCMeta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -267,31 +268,6 @@ def results_meta(meta: ModelMeta, encode_kwargs: Any) -> ModelMeta:
     return applied
 
 
-def text_loader(texts: Sequence[str], metadata: TaskMetadata, role: PromptType, batch_size: int) -> Any:
-    """The DataLoader that MTEB would hand to ``model.encode`` for these texts in this role.
-
-    Passages with a ``heading`` and a ``body`` (`mteb_hybrid.streaming.corpus.TitledText`) are handed out with both.
-    """
-    from datasets import Dataset
-    from mteb.types import PromptType
-    from torch.utils.data import DataLoader
-
-    columns = {"id": [str(i) for i in range(len(texts))], "text": list(texts)}
-    if role is PromptType.document:
-        # what MTEB makes of passages, in one go: it goes text by text, slower than a GPU encodes them
-        columns["body"] = [str(getattr(text, "body", text)) for text in texts]
-        columns["text"] = [text.strip() for text in texts]
-        if any(hasattr(text, "heading") for text in texts):
-            columns["title"] = [getattr(text, "heading", "") for text in texts]
-        prepared: Any = Dataset.from_dict(columns)
-        return DataLoader(prepared, batch_size=batch_size)
-    from mteb._create_dataloaders import create_dataloader
-
-    return create_dataloader(
-        Dataset.from_dict(columns), task_metadata=metadata, prompt_type=role, batch_size=batch_size
-    )
-
-
 def uses_resolved_prompt_only(model: Any) -> bool:
     """Whether an encoder is known to look at nothing of a task but its resolved prompt."""
     from mteb.models import SentenceTransformerEncoderWrapper
@@ -329,18 +305,21 @@ def watch_metadata(metadata: TaskMetadata) -> tuple[TaskMetadata, Callable[[], b
     Looking is reading an attribute outside of `_COMMON_FIELDS` from a module outside of `_PROMPT_MODULES`, or pickling.
     """
     seen: list[str] = []
+    kind = type(metadata)
 
-    class Watched(type(metadata)):  # type: ignore[misc]
-        def __getattribute__(self, attribute: str) -> Any:
-            if attribute not in _COMMON_FIELDS and sys._getframe(1).f_globals.get("__name__") not in _PROMPT_MODULES:  # noqa: SLF001
-                seen.append(attribute)
-            return super().__getattribute__(attribute)
+    def look(self: Any, attribute: str) -> Any:
+        if attribute not in _COMMON_FIELDS and sys._getframe(1).f_globals.get("__name__") not in _PROMPT_MODULES:  # noqa: SLF001
+            seen.append(attribute)
+        return kind.__getattribute__(self, attribute)
 
-        def __reduce_ex__(self, _protocol: Any) -> Any:
-            seen.append("__reduce_ex__")
-            return copy.copy, (metadata,)
+    def reduce(_self: Any, _protocol: Any) -> Any:
+        seen.append("__reduce_ex__")
+        return copy.copy, (metadata,)
 
+    # a class that changes no field: pydantic, which takes milliseconds to make one, is passed by
+    names = {"__getattribute__": look, "__reduce_ex__": reduce}
+    watching = ABCMeta.__new__(type(kind), "Watched", (kind,), names)
     watched = copy.copy(metadata)
-    object.__setattr__(watched, "__class__", Watched)
+    object.__setattr__(watched, "__class__", watching)
     seen.clear()
     return watched, lambda: bool(seen)

@@ -11,6 +11,7 @@ from mteb.types import PromptType
 from mteb_hybrid import _mteb
 from mteb_hybrid.embeddings import STORE, checked_embeddings
 from mteb_hybrid.tasks.engine import engine
+from mteb_hybrid.tasks.loader import text_loader
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -138,7 +139,7 @@ class Embedder:
 
     def _call(self, texts: list[str], role: PromptType, metadata: TaskMetadata) -> Any:
         return self.model.encode(
-            _mteb.text_loader(texts, self.metadata, role, self.options.get("batch_size", DEFAULT_BATCH)),
+            text_loader(texts, role, self.options.get("batch_size", DEFAULT_BATCH)),
             task_metadata=metadata,
             hf_split=self.split,
             hf_subset=self.subset,

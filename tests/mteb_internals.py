@@ -153,11 +153,6 @@ INTERNALS = [
         takes=("model_prompts", "task_metadata", "prompt_type"),
     ),
     Internal(
-        "mteb._create_dataloaders.create_dataloader", "makes what an encoder is handed",
-        "Change `_mteb.text_loader`; its batches must equal MTEB's (tests/test_loaders.py).",
-        takes=("dataset", "task_metadata", "prompt_type", "batch_size"),
-    ),
-    Internal(
         "mteb.models.search_encoder_index", "MTEB's search through an index",
         "Change `_mteb._faiss_backend_class` to where the class is now.", "ModuleType",
     ),

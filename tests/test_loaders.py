@@ -8,8 +8,8 @@ from datasets import Dataset
 from mteb._create_dataloaders import create_dataloader
 from mteb.types import PromptType
 
-from mteb_hybrid import _mteb
 from mteb_hybrid.streaming.corpus import TitledText
+from mteb_hybrid.tasks.loader import text_loader
 
 TEXTS = ["  a passage", "another\n", "", "ein dritter \u00df", "four", " ", "seven"]
 
@@ -21,7 +21,7 @@ def test_batches_equal_mtebs(role, batch_size):
     metadata = mteb.get_task("MiniQARMonolingual").metadata
     dataset = Dataset.from_dict({"id": [str(i) for i in range(len(TEXTS))], "text": TEXTS})
     theirs = create_dataloader(dataset, task_metadata=metadata, prompt_type=role, batch_size=batch_size)
-    ours = _mteb.text_loader(TEXTS, metadata, role, batch_size)
+    ours = text_loader(TEXTS, role, batch_size)
     assert [dict(batch) for batch in ours] == [dict(batch) for batch in theirs]
 
 
@@ -34,5 +34,5 @@ def test_batches_of_passages_with_titles_equal_mtebs():
         Dataset.from_dict(columns), task_metadata=metadata, prompt_type=PromptType.document, batch_size=3
     )
     texts = [TitledText.of(title, text) for title, text in zip(titles, TEXTS, strict=True)]
-    ours = _mteb.text_loader(texts, metadata, PromptType.document, 3)
+    ours = text_loader(texts, PromptType.document, 3)
     assert [dict(batch) for batch in ours] == [dict(batch) for batch in theirs]

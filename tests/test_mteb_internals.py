@@ -225,13 +225,12 @@ class TestTheCanarySings:
         assert complaint(self.internal("mteb.get_tasks._TASKS_REGISTRY")) == "is a list, and was a dict"
 
     def test_a_parameter_is_gone(self, monkeypatch):
-        """A loader that calls its batch size otherwise."""
+        """A function that calls the role otherwise."""
         monkeypatch.setattr(
-            sys.modules["mteb._create_dataloaders"], "create_dataloader",
-            lambda dataset, task_metadata, prompt_type, size: None,
-        )  # fmt: skip
-        wrong = complaint(self.internal("mteb._create_dataloaders.create_dataloader"))
-        assert wrong == "takes no batch_size, but dataset, task_metadata, prompt_type, size"
+            sys.modules["mteb.models.abs_encoder"], "get_prompt_name", lambda model_prompts, task_metadata, role: None
+        )
+        wrong = complaint(self.internal("mteb.models.abs_encoder.get_prompt_name"))
+        assert wrong == "takes no prompt_type, but model_prompts, task_metadata, role"
 
     def test_a_module_is_gone(self):
         """A module that moved."""

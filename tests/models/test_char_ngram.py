@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from mteb.types import PromptType
 from sklearn.utils import murmurhash3_32
 
-from mteb_hybrid import _mteb
 from mteb_hybrid.models import CHAR_NGRAM, char_ngram_meta
 from mteb_hybrid.models.char_ngram import DIMENSION, CharNgramEncoder
+from mteb_hybrid.tasks.loader import text_loader
 
 TEXTS = [
     "Wie viele Punkte gab die Verteidigung der Panthers ab?",
@@ -76,7 +76,7 @@ def test_embeds_through_mteb(model: Any) -> None:
     direct = encode(TEXTS)
     for role in (PromptType.query, PromptType.document):
         for size in (1, 3, 100):
-            loader = _mteb.text_loader(TEXTS, metadata, role, size)
+            loader = text_loader(TEXTS, role, size)
             found = model.encode(loader, task_metadata=metadata, hf_split="test", hf_subset="de", prompt_type=role)
             np.testing.assert_array_equal(found, direct)
 

@@ -13,8 +13,8 @@ from mteb.cache import ResultCache
 from mteb.types import PromptType
 from tiny_models import base_model, sentence_transformer
 
-from mteb_hybrid import _mteb
 from mteb_hybrid.models.directory import directory_meta, directory_revision
+from mteb_hybrid.tasks.loader import text_loader
 
 TEXTS = ["where is the river", "a river is in the east", "bread and butter"]
 
@@ -30,7 +30,7 @@ class TestLoading:
         metadata = mteb.get_task("MiniQARMonolingual").metadata
         itself = SentenceTransformer(str(tiny), device="cpu")
         for role, prompt in ((PromptType.query, PROMPTS["query"]), (PromptType.document, PROMPTS["document"])):
-            loader = _mteb.text_loader(TEXTS, metadata, role, 2)
+            loader = text_loader(TEXTS, role, 2)
             found = model.encode(loader, task_metadata=metadata, hf_split="test", hf_subset="en", prompt_type=role)
             wanted = itself.encode([prompt + text for text in TEXTS])
             np.testing.assert_allclose(np.asarray(found), wanted, atol=1e-5)

@@ -19,7 +19,7 @@ from recipe_trainings import (
 )
 from sentence_transformers import SentenceTransformer
 
-from mteb_hybrid import _mteb
+from mteb_hybrid.tasks.loader import text_loader
 from mteb_hybrid.trainers import HybridBatchSampler
 from mteb_hybrid.trainers.recipes import Recipe, TrainingSummary, train
 from mteb_hybrid.trainers.recipes.data import build_views
@@ -60,7 +60,7 @@ class TestResult:
         metadata = mteb.get_task("MiniQARMonolingual").metadata
 
         def embed(texts: list[str], role: PromptType) -> Any:
-            loader = _mteb.text_loader(texts, metadata, role, 8)
+            loader = text_loader(texts, role, 8)
             found = model.encode(loader, task_metadata=metadata, hf_split="test", hf_subset="en", prompt_type=role)
             found = np.asarray(found, dtype=np.float64)
             return found / np.linalg.norm(found, axis=1, keepdims=True)
