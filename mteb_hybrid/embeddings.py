@@ -64,6 +64,7 @@ class EmbeddingStore:
     def __init__(self, max_bytes: int = DEFAULT_STORE_BYTES) -> None:
         self.max_bytes = max_bytes
         self._shelves: OrderedDict[tuple[int, Hashable], _Shelf] = OrderedDict()
+        self._derived: dict[tuple[int, Hashable], Any] = {}
         self._states: dict[int, Hashable] = {}
         self._held: dict[int, object] = {}
         self._apart: set[tuple[int, Hashable]] = set()
@@ -126,6 +127,15 @@ class EmbeddingStore:
                 )  # fmt: skip
         return result
 
+    def remember(self, model: object, key: Hashable, derived: object) -> None:
+        """Keep what was worked out from a model's embeddings: it goes when they would go."""
+        self._derived[id(model), key] = derived
+
+    def recall(self, model: object, key: Hashable) -> Any:
+        """What was kept by `remember`; None if there is nothing, or if the model's weights have changed since."""
+        self._forget_if_changed(model)
+        return self._derived.get((id(model), key))
+
     @contextlib.contextmanager
     def run(self) -> Iterator[None]:
         """Keep embeddings for one run: when the outermost of nested runs ends, all of them are forgotten.
@@ -151,8 +161,9 @@ class EmbeddingStore:
         return (id(model), key) in self._apart
 
     def clear(self) -> None:
-        """Forget all embeddings."""
+        """Forget all embeddings, and what was worked out from them."""
         self._shelves.clear()
+        self._derived.clear()
         self._states.clear()
         self._held.clear()
         self._apart.clear()
@@ -177,6 +188,8 @@ class EmbeddingStore:
     def _drop_shelves(self, identity: int) -> None:
         for slot in [slot for slot in list(self._shelves) if slot[0] == identity]:
             self._shelves.pop(slot, None)
+        for slot in [slot for slot in list(self._derived) if slot[0] == identity]:
+            self._derived.pop(slot, None)
         self._apart = {mark for mark in self._apart if mark[0] != identity}
 
 

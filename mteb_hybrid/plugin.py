@@ -69,7 +69,7 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
     """What goes around every ``mteb.evaluate(model, tasks, **options)``; entry point of the group ``mteb.runs``.
 
     Before it the model is put behind an index if FAISS was asked for, and cached results of other data are set aside;
-    within it embeddings are shared; after it rank tables of cached subsets are completed.
+    within it embeddings and ranks are shared; after it rank tables of cached subsets are completed.
 
     Args:
         evaluate: MTEB's function.
@@ -87,13 +87,14 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
     from mteb_hybrid.tasks.faiss_search import searched
     from mteb_hybrid.tasks.result_files import write_whole
     from mteb_hybrid.tasks.stale import prepare
+    from mteb_hybrid.tasks.together import together
 
     if isinstance(tasks, Iterator):  # is looked at more than once
         tasks = list(tasks)
     model = searched(model, tasks)
     prepare(evaluate, model, tasks, **options)
     write_whole()
-    with STORE.run():
+    with STORE.run(), together(tasks):
         result = evaluate(model, tasks, **options)
         if options.get("prediction_folder") is not None:
             predictions.complete_rank_tables(evaluate, model, tasks, result, **options)

@@ -59,22 +59,13 @@ class Embedded:
         return cls(queries, passages, similarity)
 
 
-def rank_dense(embedder: Embedder, data: JudgedQueries, pool: Pool, *, top_k: int) -> RankedSubset:
-    """Exact ranks of a subset's relevant passages.
-
-    Raises:
-        EmbeddingError: The model's embeddings cannot be ranked; raised before anything is scored.
-    """
-    return rank_embedded(embedder, data, pool, Embedded.of(embedder, data, pool), top_k=top_k)
-
-
 def rank_embedded(
     embedder: Embedder, data: JudgedQueries, pool: Pool, embedded: Embedded, *, top_k: int
 ) -> RankedSubset:
     """Exact ranks of a subset's relevant passages, from embeddings of all of it."""
     queries, passages, similarity = embedded.queries, embedded.passages, embedded.similarity
     model = embedder.model
-    pair_passage = np.array([pool.row[passage] for passage in data.pair_id], dtype=np.int64)
+    pair_passage = pool.rows(data.pair_id)
     ranking: Ranking
     if similarity is None:
         logger.info("%s has a similarity of its own: ranking by the scores that it returns", embedder.describe)

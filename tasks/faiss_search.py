@@ -13,10 +13,10 @@ from mteb_hybrid import _mteb
 from mteb_hybrid.errors import FaissError
 from mteb_hybrid.tasks.embedder import is_dense_encoder
 from mteb_hybrid.tasks.faiss_index import FaissIndex, PoolIndexes, check_faiss
-from mteb_hybrid.tasks.predictions import all_tasks, our_tasks
 from mteb_hybrid.tasks.ranked import list_depth
 from mteb_hybrid.tasks.scores import scores_of
 from mteb_hybrid.tasks.search import rank_from_lists
+from mteb_hybrid.tasks.together import all_tasks, our_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from datasets import Dataset, concatenate_datasets
-from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 from mteb.types import PromptType
 
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
+from mteb_hybrid.tasks.parallel_data import ParallelData
 from mteb_hybrid.tasks.pool import Pool
 from mteb_hybrid.tasks.ranked import JudgedQueries, list_depth
 from mteb_hybrid.tasks.settings import Setting, Subset, collection_subsets
+from mteb_hybrid.tasks.together import evaluated_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mteb_hybrid.collections import LanguagePart, ParallelCollection
+    from mteb_hybrid.collections import ParallelCollection
     from mteb_hybrid.tasks.embedder import Embedder
     from mteb_hybrid.tasks.ranked import RankedSubset
 
@@ -32,6 +33,11 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
     """
 
     collection: ClassVar[Callable[[], ParallelCollection]]
+    _loaded: ParallelData | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pools: dict[int, tuple[Any, Pool]] = {}
 
     def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
         """Load the languages that the kept subsets name, and no others.
@@ -42,25 +48,18 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         del num_proc, kwargs
         if self.data_loaded:
             return
-        collection = type(self).collection()
-        planned = self._planned()
-        kept = {name: planned[name] for name in self.hf_subsets}
-        named = {language for s in kept.values() for language in (s.query_language, *s.passage_languages)}
-        parts = {language: collection.load(language) for language in sorted(named)}
-        ids = {language: collection.passage_ids(language, len(part.passages)) for language, part in parts.items()}
-        corpora = {language: _corpus(part, ids[language]) for language, part in parts.items()}
-        pools: dict[tuple[str, ...], Dataset] = {}
-        self.dataset = {}
-        for name, subset in kept.items():
-            languages = subset.passage_languages
-            if languages not in pools:
-                pools[languages] = concatenate_datasets([corpora[language] for language in languages])
-            queries, relevant = _queries(parts, ids, subset)
-            split = RetrievalSplitData(
-                corpus=pools[languages], queries=queries, relevant_docs=relevant, top_ranked=None
-            )
-            self.dataset[name] = dict.fromkeys(self.eval_splits, split)
+        kept = self._kept()
+        self._loaded = ParallelData.of(type(self).collection(), kept.values())
+        self.dataset = {
+            name: dict.fromkeys(self.eval_splits, self._loaded.split(subset)) for name, subset in kept.items()
+        }
         self.data_loaded = True
+
+    def unload_data(self) -> None:
+        """Let go of the data."""
+        super().unload_data()
+        self._loaded = None
+        self._pools.clear()
 
     def texts(self, role: PromptType) -> list[str]:
         """All questions, or all passages, of the kept subsets, each once."""
@@ -73,19 +72,61 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         """All subsets of the task by name."""
         return collection_subsets(self.setting, type(self).collection())
 
+    def _kept(self) -> dict[str, Subset]:
+        """The kept subsets by name."""
+        planned = self._planned()
+        return {name: planned[name] for name in self.hf_subsets}
+
+    @property
+    def pooled(self) -> bool:
+        """Whether pools mix languages."""
+        return self.setting is Setting.MULTILINGUAL
+
     def _subset(self, data_split: Any, subset: str) -> PoolSubset:
-        where = f"{self.metadata.name} {subset}"
-        pool = Pool.of(data_split["corpus"], where)
+        planned = self._planned()[subset]
+        ranked = self._made(data_split, planned, f"{self.metadata.name} {subset}", pooled=self.pooled)
+        if self._loaded is None:
+            return ranked
+        asks_again = sum(other.query_language == planned.query_language for other in self._kept().values()) > 1
+        return replace(
+            ranked,
+            collection=self._loaded.collection,
+            whole=functools.partial(self._whole, planned.query_language) if asks_again else None,
+        )
+
+    def _whole(self, language: str) -> tuple[PoolSubset, int]:
+        """The pooled subset that those of a query language are parts of, and the depth of lists that it is wanted with.
+
+        A pooled task that is evaluated in the same run wants lists.
+        """
+        assert self._loaded is not None
+        asked = Subset(language, self._loaded.searched)
+        where = f"{self.metadata.name}, questions in {language}"
+        pooled = self._made(self._loaded.split(asked), asked, where, pooled=True)
+        beside = [task for task in evaluated_together() if isinstance(task, AbsTaskParallelRetrieval)]
+        wanted = any(task.pooled and type(task).collection == type(self).collection for task in beside)
+        return pooled, list_depth(pooled.data) if wanted else 0
+
+    def _made(self, data_split: Any, subset: Subset, where: str, *, pooled: bool) -> PoolSubset:
+        pool = self._pool(data_split["corpus"], where)
         data = JudgedQueries.of(
             data_split,
             pool.language_of,
             where=where,
-            query_language=self._planned()[subset].query_language,
+            query_language=subset.query_language,
             pool=pool.sizes(),
-            pooled=self.setting is Setting.MULTILINGUAL,
+            pooled=pooled,
             parallel=True,
         )
         return PoolSubset(data, pool)
+
+    def _pool(self, corpus: Any, where: str) -> Pool:
+        """The passages of a table, which is read once."""
+        table, pool = self._pools.get(id(corpus), (None, None))
+        if pool is None or table is not corpus:
+            pool = Pool.of(corpus, where)
+            self._pools[id(corpus)] = corpus, pool
+        return pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +136,15 @@ class PoolSubset:
     Attributes:
         data: Its questions and judgments.
         pool: Its passages.
+        collection: Name and revision of the collection that they are of; None if that is not known.
+        whole: Makes the pooled subset that this one and others are parts of, with the depth of lists that is wanted;
+            None if there is none that pays.
     """
 
     data: JudgedQueries
     pool: Pool
+    collection: tuple[str, str] | None = None
+    whole: Callable[[], tuple[PoolSubset, int]] | None = None
 
     def language_of(self, passage_id: str) -> int:
         """Language of a passage as a position in the pool's languages; KeyError for an unknown passage."""
@@ -109,27 +155,7 @@ class PoolSubset:
         return passage_id
 
     def rank(self, embedder: Embedder) -> RankedSubset:
-        """Exact ranks of the relevant passages."""
-        from mteb_hybrid.tasks.dense import rank_dense  # torch waits until there is something to rank
+        """Exact ranks of the relevant passages, taken from a pass over a larger pool where there is one."""
+        from mteb_hybrid.tasks.pooled_ranks import rank_subset  # torch waits until there is something to rank
 
-        return rank_dense(embedder, self.data, self.pool, top_k=list_depth(self.data))
-
-
-def _corpus(part: LanguagePart, ids: list[str]) -> Dataset:
-    return Dataset.from_dict({"id": ids, "text": list(part.passages), "language": [part.language] * len(ids)})
-
-
-def _queries(
-    parts: dict[str, LanguagePart], ids: dict[str, list[str]], subset: Subset
-) -> tuple[Dataset, dict[str, dict[str, int]]]:
-    """The questions of the subset's query language that have relevant passages in its pool, and their judgments."""
-    judged: dict[str, dict[str, int]] = {}
-    for language in subset.passage_languages:
-        for query_id, position, grade in parts[language].judgments():
-            judged.setdefault(query_id, {})[ids[language][position]] = grade
-    asked = parts[subset.query_language]
-    kept = [
-        (query_id, text) for query_id, text in zip(asked.query_ids, asked.queries, strict=True) if judged.get(query_id)
-    ]
-    queries = Dataset.from_dict({"id": [query_id for query_id, _ in kept], "text": [text for _, text in kept]})
-    return queries, {query_id: judged[query_id] for query_id, _ in kept}
+        return rank_subset(embedder, self, top_k=list_depth(self.data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 
@@ -26,6 +29,7 @@ class Pool:
         languages: Names of the pool's languages.
         language: int64, shape (passages,): each passage's language as a position in ``languages``.
         order: int64, shape (passages,): tie-break positions, see `mteb_hybrid.ranking.tie_order`.
+        contents: Language to a digest of the ids and texts of its passages.
     """
 
     ids: list[str]
@@ -34,6 +38,7 @@ class Pool:
     languages: tuple[str, ...]
     language: NDArray[np.int64]
     order: NDArray[np.int64]
+    contents: dict[str, bytes]
 
     @classmethod
     def of(cls, corpus: Any, where: str) -> Pool:
@@ -59,13 +64,29 @@ class Pool:
         languages = tuple(dict.fromkeys(columns["language"]))
         position = {name: i for i, name in enumerate(languages)}
         language = np.array([position[label] for label in columns["language"]], dtype=np.int64)
-        return cls(ids, columns["text"], row, languages, language, tie_order(ids))
+        texts = columns["text"]
+        rows = {name: np.flatnonzero(language == i).tolist() for name, i in position.items()}
+        contents = {name: _digest([ids[i] for i in own], [texts[i] for i in own]) for name, own in rows.items()}
+        return cls(ids, texts, row, languages, language, tie_order(ids), contents)
 
     def sizes(self) -> dict[str, int]:
         """Number of passages per language of the pool."""
         counts = np.bincount(self.language, minlength=len(self.languages))
         return {language: int(count) for language, count in zip(self.languages, counts, strict=True)}
 
+    def rows(self, passage_ids: Iterable[str]) -> NDArray[np.int64]:
+        """Rows of passages, int64; KeyError for an unknown one."""
+        return np.array([self.row[passage] for passage in passage_ids], dtype=np.int64)
+
     def language_of(self, passage_id: str) -> int:
         """Position in ``languages`` of a passage's language; KeyError for an unknown passage."""
-        return int(self.language[self.row[passage_id]])
+        return self.language.item(self.row[passage_id])
+
+
+def _digest(*columns: list[str]) -> bytes:
+    """A digest of columns of texts."""
+    digest = hashlib.blake2b(digest_size=16)
+    for column in columns:
+        digest.update(np.array([len(column), *map(len, column)]).tobytes())
+        digest.update("".join(column).encode(errors="surrogatepass"))
+    return digest.digest()

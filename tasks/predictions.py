@@ -17,9 +17,10 @@ from mteb_hybrid.errors import RankTableError, ResultsError
 from mteb_hybrid.rank_table import RankTable, TableInfo, list_column, table_path, write_rank_table
 from mteb_hybrid.tasks.ranked import asked_depth
 from mteb_hybrid.tasks.settings import Setting
+from mteb_hybrid.tasks.together import our_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mteb.abstasks.task_metadata import TaskMetadata
     from mteb.models.model_meta import ModelMeta
@@ -187,20 +188,3 @@ def missing_tables(task: AbsTaskRankedRetrieval, meta: ModelMeta, folder: Path) 
             if not current and subset not in missing:
                 missing.append(subset)
     return missing
-
-
-def our_tasks(tasks: Any) -> Iterator[AbsTaskRankedRetrieval]:
-    """Our tasks among a task, several tasks, a benchmark or an aggregate of tasks."""
-    from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
-
-    yield from (task for task in all_tasks(tasks) if isinstance(task, AbsTaskRankedRetrieval))
-
-
-def all_tasks(tasks: Any) -> Iterator[Any]:
-    """Every task of a task, several tasks, a benchmark or an aggregate of tasks."""
-    inner = getattr(getattr(tasks, "metadata", None), "tasks", None)  # an aggregate holds its tasks in its metadata
-    if not inner and not hasattr(tasks, "__iter__"):
-        yield tasks
-        return
-    for task in inner or tasks:
-        yield from all_tasks(task)

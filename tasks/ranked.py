@@ -90,31 +90,30 @@ class JudgedQueries:
         if len(set(query_ids)) != len(query_ids):
             twice, count = Counter(query_ids).most_common(1)[0]
             raise CollectionError(f"{where}: query id {shown(twice)} is there {count} times; ids must differ")
-        pairs = [
-            (query, passage, grade)
-            for query, query_id in enumerate(query_ids)
-            for passage, grade in judged.get(query_id, {}).items()
-            if grade > 0
-        ]
-        languages = []
-        for query, passage, _ in pairs:
-            try:
-                languages.append(language_of(passage))
-            except KeyError as error:
-                raise CollectionError(
-                    f"{where}: passage {shown(passage)} is relevant for query {shown(query_ids[query])}, and not in "
-                    "the corpus: add it there, or leave out the judgment"
-                ) from error
+        grades = [judged.get(query_id, {}) for query_id in query_ids]
+        pair_grade = np.array([grade for graded in grades for grade in graded.values()], dtype=np.float64)
+        relevant = pair_grade > 0
+        pair_query = np.repeat(np.arange(len(grades)), [len(graded) for graded in grades])[relevant]
+        pair_id = np.array([passage for graded in grades for passage in graded], dtype=object)[relevant]
+        languages: list[int] = []
+        try:
+            languages.extend(map(language_of, pair_id))
+        except KeyError as error:
+            passage, query = pair_id[len(languages)], query_ids[pair_query[len(languages)]]
+            raise CollectionError(
+                f"{where}: passage {shown(passage)} is relevant for query {shown(query)}, and not in the corpus: add "
+                "it there, or leave out the judgment"
+            ) from error
         return cls(
             query_ids=query_ids,
             queries=columns["text"],
             query_language=query_language,
             languages=tuple(pool),
             pool=np.array(list(pool.values()), dtype=np.int64),
-            pair_query=np.array([query for query, _, _ in pairs], dtype=np.int64),
-            pair_id=np.array([passage for _, passage, _ in pairs], dtype=object),
+            pair_query=pair_query,
+            pair_id=pair_id,
             pair_language=np.array(languages, dtype=np.int64),
-            pair_grade=np.array([grade for *_, grade in pairs], dtype=np.float64),
+            pair_grade=pair_grade[relevant],
             judged=judged,
             pooled=pooled,
             parallel=parallel,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from mteb_hybrid import _mteb
 from mteb_hybrid.atomic import atomic_path
 from mteb_hybrid.errors import StorageError
-from mteb_hybrid.tasks.predictions import check_predictions, our_tasks
+from mteb_hybrid.tasks.predictions import check_predictions
 from mteb_hybrid.tasks.ranked import asked_depth
 from mteb_hybrid.tasks.result_files import forget, watch
+from mteb_hybrid.tasks.together import our_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from encoders import CountingEncoder
 from mteb_hybrid.errors import ResultsError
 from mteb_hybrid.metrics import effectiveness, rank_distance
 from mteb_hybrid.rank_table import RankTable
-from mteb_hybrid.tasks.predictions import our_tasks
+from mteb_hybrid.tasks.together import our_tasks
 
 FOLDER = "test__encoder/1"
 

@@ -1,0 +1,77 @@
+"""The data of a parallel collection as MTEB holds it: queries, a corpus and judgments for each subset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from datasets import Dataset, concatenate_datasets
+from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mteb_hybrid.collections import LanguagePart, ParallelCollection
+    from mteb_hybrid.tasks.settings import Subset
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelData:
+    """Some languages of a collection.
+
+    Attributes:
+        collection: Name and revision of the collection.
+        searched: The languages that passages are searched in, in the collection's order.
+        parts: Each language's questions, passages and judgments.
+        ids: Ids of each language's passages.
+        corpora: Each language's passages as a table.
+    """
+
+    collection: tuple[str, str]
+    searched: tuple[str, ...]
+    parts: dict[str, LanguagePart]
+    ids: dict[str, list[str]]
+    corpora: dict[str, Dataset]
+    _pools: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, collection: ParallelCollection, subsets: Iterable[Subset]) -> ParallelData:
+        """Load the languages that some subsets name, and no others.
+
+        Raises:
+            CollectionError: A file of the collection is missing or damaged.
+        """
+        subsets = list(subsets)
+        searched = {language for subset in subsets for language in subset.passage_languages}
+        named = sorted(searched | {subset.query_language for subset in subsets})
+        parts = {language: collection.load(language) for language in named}
+        ids = {language: collection.passage_ids(language, len(part.passages)) for language, part in parts.items()}
+        corpora = {language: _corpus(part, ids[language]) for language, part in parts.items()}
+        in_order = tuple(language for language in collection.languages if language in searched)
+        return cls((collection.name, collection.revision), in_order, parts, ids, corpora)
+
+    def split(self, subset: Subset) -> RetrievalSplitData:
+        """The data of a subset; subsets with equal pools share the table of their passages."""
+        languages = subset.passage_languages
+        if languages not in self._pools:
+            self._pools[languages] = concatenate_datasets([self.corpora[language] for language in languages])
+        queries, relevant = self._queries(subset)
+        return RetrievalSplitData(
+            corpus=self._pools[languages], queries=queries, relevant_docs=relevant, top_ranked=None
+        )
+
+    def _queries(self, subset: Subset) -> tuple[Dataset, dict[str, dict[str, int]]]:
+        """The questions of the subset's query language that have relevant passages in its pool, and their judgments."""
+        judged: dict[str, dict[str, int]] = {}
+        for language in subset.passage_languages:
+            for query_id, position, grade in self.parts[language].judgments():
+                judged.setdefault(query_id, {})[self.ids[language][position]] = grade
+        asked = self.parts[subset.query_language]
+        texts = zip(asked.query_ids, asked.queries, strict=True)
+        kept = [(query_id, text) for query_id, text in texts if judged.get(query_id)]
+        queries = Dataset.from_dict({"id": [query_id for query_id, _ in kept], "text": [text for _, text in kept]})
+        return queries, {query_id: judged[query_id] for query_id, _ in kept}
+
+
+def _corpus(part: LanguagePart, ids: list[str]) -> Dataset:
+    return Dataset.from_dict({"id": ids, "text": list(part.passages), "language": [part.language] * len(ids)})

@@ -1,0 +1,46 @@
+"""The tasks of a run: which of them are ours, and what is evaluated together."""
+
+from __future__ import annotations
+
+import contextlib
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
+
+_together: ContextVar[tuple[Any, ...]] = ContextVar("tasks that are evaluated together", default=())
+
+
+def all_tasks(tasks: Any) -> Iterator[Any]:
+    """Every task of a task, several tasks, a benchmark or an aggregate of tasks."""
+    inner = getattr(getattr(tasks, "metadata", None), "tasks", None)  # an aggregate holds its tasks in its metadata
+    if not inner and not hasattr(tasks, "__iter__"):
+        yield tasks
+        return
+    for task in inner or tasks:
+        yield from all_tasks(task)
+
+
+def our_tasks(tasks: Any) -> Iterator[AbsTaskRankedRetrieval]:
+    """Our tasks among a task, several tasks, a benchmark or an aggregate of tasks."""
+    from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
+
+    yield from (task for task in all_tasks(tasks) if isinstance(task, AbsTaskRankedRetrieval))
+
+
+@contextlib.contextmanager
+def together(tasks: Any) -> Iterator[None]:
+    """Within it, `evaluated_together` gives these tasks: what one of them works out may serve another."""
+    token = _together.set(tuple(our_tasks(tasks)))
+    try:
+        yield
+    finally:
+        _together.reset(token)
+
+
+def evaluated_together() -> tuple[AbsTaskRankedRetrieval, ...]:
+    """Our tasks in the `mteb.evaluate` that is running; none outside of it."""
+    return _together.get()
