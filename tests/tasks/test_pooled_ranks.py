@@ -110,13 +110,15 @@ def test_one_pass_serves_all_subsets(counted):
 
 
 def test_a_pool_without_lists_serves_no_task_that_wants_them(counted):
-    """The multilingual task in a run of its own, after the cross-lingual one, ranks anew."""
-    for _ in range(2):
-        evaluate(CountingEncoder(), [task(Setting.CROSS_LINGUAL)])
+    """By hand, where no task knows of another: the multilingual one ranks anew, and gets its lists."""
+    model = CountingEncoder()
+    task(Setting.CROSS_LINGUAL).evaluate(model, encode_kwargs={})
     pool = sum(len(part(language).queries) for language in LANGUAGES) * FEW * len(LANGUAGES)
+    assert sum(counted) == pool
+    found = task(Setting.MULTILINGUAL).evaluate(model, encode_kwargs={})
     assert sum(counted) == 2 * pool
-    evaluate(CountingEncoder(), [task(Setting.MULTILINGUAL)])
-    assert sum(counted) == 3 * pool
+    assert found == task(Setting.MULTILINGUAL).evaluate(CountingEncoder(), encode_kwargs={})
+    assert "exposure_fairness_at_100" in found["de"]
 
 
 def test_lists_that_are_asked_for_everywhere_are_there(tmp_path, monkeypatch):
@@ -154,6 +156,16 @@ def test_models_that_cannot_share_are_ranked_subset_by_subset(encoder):
         for subset in task(setting).hf_subsets:
             alone = evaluate(encoder(), [task(setting, hf_subsets=[subset])])
             assert alone[f"Mine{setting}"][subset] == together[f"Mine{setting}"][subset]
+
+
+def test_no_pool_is_encoded_for_a_model_that_cannot_share():
+    """Each subset's texts and no others; those of the first one twice, which is how it is found out."""
+    model = NameReadingEncoder()
+    evaluate(model, [task(Setting.CROSS_LINGUAL)])
+    loaded = task(Setting.CROSS_LINGUAL)
+    loaded.load_data()
+    texts = [len(split["test"]["queries"]) + len(split["test"]["corpus"]) for split in loaded.dataset.values()]
+    assert model.encoded == sum(texts) + texts[0]
 
 
 @pytest.mark.parametrize("changed", ["passage", "passage id", "question", "judgment"])
