@@ -87,24 +87,24 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         ranked = self._made(data_split, planned, f"{self.metadata.name} {subset}", pooled=self.pooled)
         if self._loaded is None:
             return ranked
-        asks_again = sum(other.query_language == planned.query_language for other in self._kept().values()) > 1
+        asked_again = sum(other.query_language == planned.query_language for other in self._kept().values()) > 1
         return replace(
             ranked,
             collection=self._loaded.collection,
-            whole=functools.partial(self._whole, planned.query_language) if asks_again else None,
+            whole=functools.partial(self._whole, self._loaded, planned.query_language) if asked_again else None,
         )
 
-    def _whole(self, language: str) -> tuple[PoolSubset, int]:
+    def _whole(self, loaded: ParallelData, language: str) -> tuple[PoolSubset, int]:
         """The pooled subset that those of a query language are parts of, and the depth of lists that it is wanted with.
 
-        A pooled task that is evaluated in the same run wants lists.
+        A task that pools the same passages, and is evaluated in the same run, wants lists.
         """
-        assert self._loaded is not None
-        asked = Subset(language, self._loaded.searched)
+        asked = Subset(language, loaded.searched)
         where = f"{self.metadata.name}, questions in {language}"
-        pooled = self._made(self._loaded.split(asked), asked, where, pooled=True)
+        pooled = self._made(loaded.split(asked), asked, where, pooled=True)
+        collection = type(self).collection
         beside = [task for task in evaluated_together() if isinstance(task, AbsTaskParallelRetrieval)]
-        wanted = any(task.pooled and type(task).collection == type(self).collection for task in beside)
+        wanted = loaded.is_complete and any(task.pooled and type(task).collection == collection for task in beside)
         return pooled, list_depth(pooled.data) if wanted else 0
 
     def _made(self, data_split: Any, subset: Subset, where: str, *, pooled: bool) -> PoolSubset:

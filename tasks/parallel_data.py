@@ -25,6 +25,7 @@ class ParallelData:
         parts: Each language's questions, passages and judgments.
         ids: Ids of each language's passages.
         corpora: Each language's passages as a table.
+        is_complete: Whether all of the collection's passages are searched.
     """
 
     collection: tuple[str, str]
@@ -32,6 +33,7 @@ class ParallelData:
     parts: dict[str, LanguagePart]
     ids: dict[str, list[str]]
     corpora: dict[str, Dataset]
+    is_complete: bool
     _pools: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
 
     @classmethod
@@ -48,7 +50,8 @@ class ParallelData:
         ids = {language: collection.passage_ids(language, len(part.passages)) for language, part in parts.items()}
         corpora = {language: _corpus(part, ids[language]) for language, part in parts.items()}
         in_order = tuple(language for language in collection.languages if language in searched)
-        return cls((collection.name, collection.revision), in_order, parts, ids, corpora)
+        complete = in_order == tuple(collection.languages)
+        return cls((collection.name, collection.revision), in_order, parts, ids, corpora, complete)
 
     def split(self, subset: Subset) -> RetrievalSplitData:
         """The data of a subset; subsets with equal pools share the table of their passages."""
