@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 # wants them large
 _BLOCK_ELEMENTS = {"cpu": 1 << 19, "cuda": 1 << 26}
 # numbers in the embeddings of a chunk, and in the lists of the queries of a block, for each score of a block
-_CHUNK_SHARE, _LIST_SHARE = 8, 2
+_CHUNK_SHARE, _LIST_SHARE = 16, 2
 # blocks that a worker is worth having for: with fewer, threads of Python gain less than they cost
 _WORKER_BLOCKS = 64
 # rows and columns of the grid on which fast scores are checked

@@ -65,7 +65,7 @@ def rank_embedded(
     """Exact ranks of a subset's relevant passages, from embeddings of all of it."""
     queries, passages, similarity = embedded.queries, embedded.passages, embedded.similarity
     model = embedder.model
-    pair_passage = pool.rows(data.pair_id)
+    pair_passage = pool.rows(data.pair_id.tolist())
     ranking: Ranking
     if similarity is None:
         logger.info("%s has a similarity of its own: ranking by the scores that it returns", embedder.describe)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mteb.types import PromptType
 
+from mteb_hybrid.tasks.in_memory import table
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -13,13 +15,12 @@ if TYPE_CHECKING:
 def text_loader(texts: Sequence[str], role: PromptType, batch_size: int) -> Any:
     """The DataLoader that MTEB would hand to ``model.encode`` for these texts in this role.
 
-    MTEB goes text by text, slower than a GPU encodes them, and works out a fingerprint of all of them.
+    MTEB goes text by text, slower than a GPU encodes them.
     Passages with a ``heading`` and a ``body`` (`mteb_hybrid.streaming.corpus.TitledText`) are handed out with both.
     """
-    from datasets import Dataset
     from torch.utils.data import DataLoader
 
-    columns = {"id": [str(i) for i in range(len(texts))], "text": list(texts)}
+    columns: dict[str, Sequence[str]] = {"id": [str(i) for i in range(len(texts))], "text": list(texts)}
     if role is PromptType.document:
         columns["body"] = [str(getattr(text, "body", text)) for text in texts]
         columns["text"] = [text.strip() for text in texts]
@@ -27,5 +28,5 @@ def text_loader(texts: Sequence[str], role: PromptType, batch_size: int) -> Any:
             columns["title"] = [getattr(text, "heading", "") for text in texts]
     else:
         columns["query"] = columns["text"]
-    prepared: Any = Dataset.from_dict(columns)
+    prepared: Any = table(columns)
     return DataLoader(prepared, batch_size=batch_size)

@@ -88,30 +88,34 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         if self._loaded is None:
             return ranked
         asked_again = sum(other.query_language == planned.query_language for other in self._kept().values()) > 1
+        pays = asked_again or self._is_pooled_beside(self._loaded)
         return replace(
             ranked,
             collection=self._loaded.collection,
-            whole=functools.partial(self._whole, self._loaded, planned.query_language) if asked_again else None,
+            whole=functools.partial(self._whole, self._loaded, planned.query_language) if pays else None,
         )
+
+    def _is_pooled_beside(self, loaded: ParallelData) -> bool:
+        """Whether a task of the same run pools the passages that this one searches."""
+        collection = type(self).collection
+        beside = [task for task in evaluated_together() if isinstance(task, AbsTaskParallelRetrieval)]
+        return loaded.is_complete and any(task.pooled and type(task).collection == collection for task in beside)
 
     def _whole(self, loaded: ParallelData, language: str) -> tuple[PoolSubset, int]:
         """The pooled subset that those of a query language are parts of, and the depth of lists that it is wanted with.
 
-        A task that pools the same passages, and is evaluated in the same run, wants lists.
+        A pooled task wants lists.
         """
         asked = Subset(language, loaded.searched)
         where = f"{self.metadata.name}, questions in {language}"
         pooled = self._made(loaded.split(asked), asked, where, pooled=True)
-        collection = type(self).collection
-        beside = [task for task in evaluated_together() if isinstance(task, AbsTaskParallelRetrieval)]
-        wanted = loaded.is_complete and any(task.pooled and type(task).collection == collection for task in beside)
-        return pooled, list_depth(pooled.data) if wanted else 0
+        return pooled, list_depth(pooled.data) if self._is_pooled_beside(loaded) else 0
 
     def _made(self, data_split: Any, subset: Subset, where: str, *, pooled: bool) -> PoolSubset:
         pool = self._pool(data_split["corpus"], where)
         data = JudgedQueries.of(
             data_split,
-            pool.language_of,
+            pool.languages_of,
             where=where,
             query_language=subset.query_language,
             pool=pool.sizes(),

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from datasets import Dataset, concatenate_datasets
+from datasets import concatenate_datasets
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
+
+from mteb_hybrid.tasks.in_memory import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from datasets import Dataset
 
     from mteb_hybrid.collections import LanguagePart, ParallelCollection
     from mteb_hybrid.tasks.settings import Subset
@@ -72,9 +76,9 @@ class ParallelData:
         asked = self.parts[subset.query_language]
         texts = zip(asked.query_ids, asked.queries, strict=True)
         kept = [(query_id, text) for query_id, text in texts if judged.get(query_id)]
-        queries = Dataset.from_dict({"id": [query_id for query_id, _ in kept], "text": [text for _, text in kept]})
+        queries = table({"id": [query_id for query_id, _ in kept], "text": [text for _, text in kept]})
         return queries, {query_id: judged[query_id] for query_id, _ in kept}
 
 
 def _corpus(part: LanguagePart, ids: list[str]) -> Dataset:
-    return Dataset.from_dict({"id": ids, "text": list(part.passages), "language": [part.language] * len(ids)})
+    return table({"id": ids, "text": part.passages, "language": [part.language] * len(ids)})

@@ -13,7 +13,7 @@ from mteb_hybrid.errors import CollectionError
 from mteb_hybrid.parsing import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -74,13 +74,17 @@ class Pool:
         counts = np.bincount(self.language, minlength=len(self.languages))
         return {language: int(count) for language, count in zip(self.languages, counts, strict=True)}
 
-    def rows(self, passage_ids: Iterable[str]) -> NDArray[np.int64]:
-        """Rows of passages, int64; KeyError for an unknown one."""
-        return np.array([self.row[passage] for passage in passage_ids], dtype=np.int64)
+    def rows(self, passage_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Rows of passages, int64; KeyError with the first unknown one."""
+        return np.fromiter(map(self.row.__getitem__, passage_ids), dtype=np.int64, count=len(passage_ids))
+
+    def languages_of(self, passage_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Positions in ``languages`` of passages' languages, int64; KeyError with the first unknown passage."""
+        return self.language[self.rows(passage_ids)]
 
     def language_of(self, passage_id: str) -> int:
         """Position in ``languages`` of a passage's language; KeyError for an unknown passage."""
-        return self.language.item(self.row[passage_id])
+        return int(self.language[self.row[passage_id]])
 
 
 def _digest(*columns: list[str]) -> bytes:

@@ -102,7 +102,7 @@ class PooledRanks:
         data = ranked.data
         rows = {language: np.flatnonzero(pool.language == i) for i, language in enumerate(pool.languages)}
         query = {query_id: row for row, query_id in enumerate(data.query_ids)}
-        pair = _numbers(data.pair_query, pool.rows(data.pair_id), len(query))
+        pair = _numbers(data.pair_query, pool.rows(data.pair_id.tolist()), len(query))
         position = pair.argsort()
         return cls(ranked, pool.contents, rows, query, pair[position], position)
 
@@ -144,7 +144,7 @@ class PooledRanks:
         place = np.empty(len(pool.ids), dtype=np.int64)
         for i, language in enumerate(pool.languages):
             place[pool.language == i] = self.rows[language]
-        wanted = _numbers(queries[data.pair_query], place[pool.rows(data.pair_id)], len(self.query))
+        wanted = _numbers(queries[data.pair_query], place[pool.rows(data.pair_id.tolist())], len(self.query))
         found = self.pair.searchsorted(wanted).clip(max=len(self.pair) - 1)
         return self.position[found] if (self.pair[found] == wanted).all() else None
 

@@ -59,7 +59,7 @@ class JudgedQueries:
     def of(
         cls,
         split: Any,
-        language_of: Callable[[str], int],
+        languages_of: Callable[[list[str]], NDArray[np.int64]],
         *,
         where: str,
         query_language: str,
@@ -71,7 +71,8 @@ class JudgedQueries:
 
         Args:
             split: MTEB's data of one subset.
-            language_of: Passage id to the position of its language in ``pool``; KeyError for an unknown passage.
+            languages_of: Passage ids to positions of their languages in ``pool``, int64; KeyError with the first of
+                those that are unknown.
             where: Task and subset, for messages.
             query_language: As in the class.
             pool: Language to its number of passages.
@@ -95,11 +96,11 @@ class JudgedQueries:
         relevant = pair_grade > 0
         pair_query = np.repeat(np.arange(len(grades)), [len(graded) for graded in grades])[relevant]
         pair_id = np.array([passage for graded in grades for passage in graded], dtype=object)[relevant]
-        languages: list[int] = []
         try:
-            languages.extend(map(language_of, pair_id))
+            pair_language = languages_of(pair_id.tolist())
         except KeyError as error:
-            passage, query = pair_id[len(languages)], query_ids[pair_query[len(languages)]]
+            (passage,) = error.args
+            query = query_ids[pair_query[pair_id.tolist().index(passage)]]
             raise CollectionError(
                 f"{where}: passage {shown(passage)} is relevant for query {shown(query)}, and not in the corpus: add "
                 "it there, or leave out the judgment"
@@ -112,7 +113,7 @@ class JudgedQueries:
             pool=np.array(list(pool.values()), dtype=np.int64),
             pair_query=pair_query,
             pair_id=pair_id,
-            pair_language=np.array(languages, dtype=np.int64),
+            pair_language=pair_language,
             pair_grade=pair_grade[relevant],
             judged=judged,
             pooled=pooled,

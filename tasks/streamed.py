@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from datasets import Dataset, concatenate_datasets
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader, RetrievalSplitData
 
@@ -18,6 +19,8 @@ from mteb_hybrid.tasks.streamed_ranking import StreamedRanker, StreamedSubset, p
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from mteb_hybrid.collections.hub import HubCollection
 
@@ -141,9 +144,14 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
         subset = self.planned[name]
         split = self.dataset[name][self.eval_splits[0]]
         pooled = self.setting is Setting.MULTILINGUAL
+
+        def languages_of(passages: list[str]) -> NDArray[np.int64]:
+            found = [pool_position(passage, subset.passage_languages) if pooled else 0 for passage in passages]
+            return np.array(found, dtype=np.int64)
+
         return JudgedQueries.of(
             split,
-            lambda passage: pool_position(passage, subset.passage_languages) if pooled else 0,
+            languages_of,
             where=f"{self.metadata.name} {name}",
             query_language=subset.query_language,
             pool={language: len(loaded[language]["corpus"]) for language in subset.passage_languages},

@@ -41,7 +41,7 @@ def pool_position(passage_id: str, languages: tuple[str, ...]) -> int:
     """Position of a qualified passage's language; KeyError for a language that the pool does not have."""
     language = passage_id.partition(":")[0]
     if language not in languages:
-        raise KeyError(language)
+        raise KeyError(passage_id)
     return languages.index(language)
 
 

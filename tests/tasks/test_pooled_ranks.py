@@ -100,12 +100,21 @@ def test_scores_and_tables_are_those_of_each_task_alone(tmp_path, order, encoder
 
 @pytest.mark.parametrize("order", list(itertools.permutations(Setting)), ids=lambda order: "-".join(order))
 def test_one_pass_serves_all_subsets(counted, order):
-    """Each question is compared with each passage once, but for the monolingual task if it comes first."""
+    """Each question is compared with each passage once."""
     model = CountingEncoder()
     evaluate(model, [task(setting) for setting in order])
-    asked = sum(len(part(language).queries) for language in LANGUAGES)
-    assert sum(counted) == asked * FEW * (len(LANGUAGES) + (order[0] is Setting.MONOLINGUAL))
+    assert sum(counted) == sum(len(part(language).queries) for language in LANGUAGES) * FEW * len(LANGUAGES)
     assert set(model.seen.values()) == {1}
+
+
+def test_the_monolingual_task_takes_no_more_than_its_own(counted):
+    """Without a pooled task in the run, or with a part of the languages, each subset is counted by itself."""
+    own = {language: len(part(language).queries) * FEW for language in LANGUAGES}
+    evaluate(CountingEncoder(), [task(Setting.MONOLINGUAL), task(Setting.CROSS_LINGUAL, hf_subsets=["de-en"])])
+    assert sum(counted) == sum(own.values()) + len([key for key in part("de").query_ids if int(key) % 4]) * FEW
+    counted.clear()
+    evaluate(CountingEncoder(), [task(Setting.MONOLINGUAL, hf_subsets=["de", "th"]), task(Setting.MULTILINGUAL)])
+    assert sum(counted) == own["de"] + own["th"] + sum(own.values()) * len(LANGUAGES)
 
 
 def test_a_pool_without_lists_serves_no_task_that_wants_them(counted):

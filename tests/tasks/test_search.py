@@ -145,7 +145,7 @@ def test_a_cross_encoder_scores_the_whole_pool():
 def judged(split, pooled):
     pool = Pool.of(split["corpus"], "Made de")
     data = JudgedQueries.of(
-        split, pool.language_of, where="Made de", query_language="x", pool=pool.sizes(), pooled=pooled, parallel=True
+        split, pool.languages_of, where="Made de", query_language="x", pool=pool.sizes(), pooled=pooled, parallel=True
     )
     return pool, data
 
