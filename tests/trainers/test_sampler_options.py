@@ -204,6 +204,19 @@ def test_epochs_come_through_the_ways_that_accelerate_has():
     assert (sampler.epoch, later.epoch) == (3, 7)
 
 
+def test_a_loader_that_counts_anew_does_not_set_the_epoch_back():
+    """As the one that skips batches did before accelerate 1.15; who knows the sampler can."""
+    dataset = view()
+    sampler = HybridBatchSampler(dataset, 5)
+    dataset.set_epoch(2)
+    dataset.set_epoch(0)
+    assert sampler.epoch == 2
+    dataset.set_epoch(1)
+    assert sampler.epoch == 1
+    sampler.sampler.set_epoch(0)
+    assert sampler.epoch == 0
+
+
 def test_the_seed_of_a_generator_counts_where_there_is_no_other():
     """Some versions of sentence-transformers pass the trainer's seed in it alone; nothing is drawn from it."""
 

@@ -140,7 +140,8 @@ class HybridBatchSampler(DefaultBatchSampler):
         self.steps_per_epoch = steps_per_epoch or steps
         # where several processes share the batches, accelerate hands a new epoch to `batch_sampler.sampler`, and where
         # in addition a resumed run skips batches, to `dataset.set_epoch` alone
-        self.sampler = dataset.set_epoch = _Epochs(self)  # type: ignore[assignment]
+        self.sampler = _Epochs(self)  # type: ignore[assignment]
+        dataset.set_epoch = _DatasetEpochs(self)
 
     def __iter__(self) -> Iterator[list[int]]:
         """Batches of row numbers, ``batch_size`` each; the batches of one global step follow each other."""
@@ -194,19 +195,31 @@ class HybridBatchSampler(DefaultBatchSampler):
 
 
 class _Epochs:
-    """Passes a new epoch on to a batch sampler, whether it is taken for a sampler or called."""
+    """Passes a new epoch on to a batch sampler, for who takes it for its sampler."""
+
+    def __init__(self, batch_sampler: HybridBatchSampler) -> None:
+        self._batch_sampler = batch_sampler
+
+    def set_epoch(self, epoch: int) -> None:
+        self._batch_sampler.set_epoch(epoch)
+
+
+class _DatasetEpochs:
+    """Passes a new epoch on to the batch sampler of a data set, called as the data set's ``set_epoch``.
+
+    Not a 0 that comes after another epoch: before accelerate 1.15 a loader that skips batches counts from 0 and says so
+    here, when the trainer has set the epoch of the run that it resumes.
+    """
 
     def __init__(self, batch_sampler: HybridBatchSampler | None) -> None:
         self._batch_sampler = batch_sampler
 
-    def set_epoch(self, epoch: int) -> None:
-        if self._batch_sampler is not None:
+    def __call__(self, epoch: int) -> None:
+        if self._batch_sampler is not None and epoch > 0:
             self._batch_sampler.set_epoch(epoch)
 
-    __call__ = set_epoch
-
-    def __reduce__(self) -> tuple[type[_Epochs], tuple[None]]:
-        return _Epochs, (None,)  # copies of a data set, such as those of a DataLoader's workers, need no sampler
+    def __reduce__(self) -> tuple[type[_DatasetEpochs], tuple[None]]:
+        return _DatasetEpochs, (None,)  # copies of a data set, such as those of a DataLoader's workers, need no sampler
 
 
 def _seed_of(generator: torch.Generator | None) -> int:
