@@ -3,6 +3,7 @@
 #   make test   an environment, the package, its tests
 #   make fuzz   an environment, the package, hostile input for its readers for half an hour
 #   make torture  an environment, the package, kill -9 at random moments, full disks; a quarter of an hour; writes its log
+#   make mutants  an environment, the package, small faults in its core, of which tests must notice nearly all; an hour or two
 #   make versions   fresh environments with the lowest and the newest of everything, and the table of docs/versions.md
 # PIP_ARGS passes options on to pip, for instance the address of torch's CPU builds:
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
@@ -26,10 +27,13 @@ FUZZ_ARGS ?= --cases 100000 --seconds 60
 # `make torture TORTURE_ARGS="--subject train --kills 200 --seed 7"` for one kind of work
 TORTURE_ARGS ?= --kills 50
 
+# `make mutants MUTANTS_ARGS="--group metrics --module spread"` for some of them; without --sample all of them are tried
+MUTANTS_ARGS ?= --log tests/mutation/LOG.md
+
 # `make versions VERSIONS="lowest newest-3.13"` for some of them
 VERSIONS ?=
 
-.PHONY: demo test fuzz torture versions lint format clean
+.PHONY: demo test fuzz torture mutants versions lint format clean
 
 demo: $(VENV)/.ready
 	HF_DATASETS_DISABLE_PROGRESS_BARS=1 $(BIN)/mteb run --model mteb-hybrid/char-ngram --tasks MiniQARMonolingual MiniQARCrossLingual MiniQARMultilingual \
@@ -44,6 +48,9 @@ fuzz: $(VENV)/.ready
 
 torture: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/torture.py --log tests/torture/LOG.md $(TORTURE_ARGS)
+
+mutants: $(VENV)/.ready
+	$(BIN)/python tests/mutation/mutate.py $(MUTANTS_ARGS)
 
 versions: $(VENV)/.ready
 	$(BIN)/python benchmarks/versions.py $(if $(VERSIONS),--only $(VERSIONS))

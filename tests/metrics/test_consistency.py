@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -147,6 +148,16 @@ class TestRankBiasedOverlap:
         expected = [plain_overlap([*x], [*y], 0.9, 9) for x, y in zip(a, b, strict=True)]
         assert rank_biased_overlap(a, b, 0.9, 9).tolist() == pytest.approx(expected, abs=1e-12)
 
+    def test_memory(self, monkeypatch):
+        """All comparisons of 4,000 pairs of lists at once would take 12 MB and more; a block at a time they do not."""
+        lists = np.arange(4000 * 40).reshape(4000, 40)
+        monkeypatch.setattr(consistency, "_BLOCK", 1 << 16)
+        tracemalloc.start()
+        rank_biased_overlap(lists, lists, 0.9, 40)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 9_000_000
+
 
 class TestOverLanguages:
     def test_by_hand(self):
@@ -169,9 +180,9 @@ class TestOverLanguages:
 
     def test_empty_lists(self):
         """Nothing in both languages is no agreement and no disagreement: left out. Nothing in one of them is 0."""
-        lists = {"en": asked({0: [], 1: []}), "de": asked({0: [], 1: [4]})}
+        lists = {"en": asked({0: [], 1: [], 2: [0]}), "de": asked({0: [], 1: [0], 2: []})}
         pairs = pairwise_consistency(lists)
-        assert (pairs["en", "de"].query.tolist(), pairs["en", "de"].value.tolist()) == ([1], [0])
+        assert (pairs["en", "de"].query.tolist(), pairs["en", "de"].value.tolist()) == ([1, 2], [0, 0])
         assert pairs["en", "de"].left_out == {BOTH_EMPTY: 1}
         assert query_language_consistency(lists, pairs)["en"].left_out == {ALONE: 1}
 

@@ -222,6 +222,18 @@ class TestExposureFairness:
         alone = 1 - (math.log2(8 / 5) + math.log2(2 / 5) / 4 + 3 / 4) / 2
         assert exposure_fairness(np.zeros((1, 100), dtype=np.int64), np.ones(4), 100).mean() == pytest.approx(alone)
 
+    def test_rounding_does_not_leave_the_range(self):
+        """Where the exposure is the target, times anything, the value is 1, never a last bit above."""
+        rng = np.random.default_rng(0)
+        for k in range(1, 12):
+            top = rng.integers(0, 4, (300, k))
+            exposure = np.zeros((300, 4))
+            for rank in range(1, k + 1):
+                exposure[np.arange(300), top[:, rank - 1]] += 1 / math.log2(max(rank, 2))
+            fair = exposure_fairness(top, exposure * rng.integers(1, 9, (300, 1)), k).value
+            assert fair == pytest.approx(np.ones(300), abs=1e-12)
+            assert (fair <= 1).all()
+
 
 class TestRelevantLanguages:
     def test_by_hand(self):

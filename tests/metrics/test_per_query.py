@@ -31,6 +31,10 @@ class TestWhere:
         """Where every query has a value, no reason is named."""
         assert of([(True, 1.0)]).left_out == {}
 
+    def test_nothing_is_left_out_unless_it_is_said(self):
+        """Values alone are those of all queries that there are."""
+        assert PerQuery(np.arange(2), np.ones(2)).left_out == {}
+
     @given(VALUES)
     @settings(deadline=None)
     def test_every_query_counts_once(self, pairs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 
@@ -112,6 +113,11 @@ class TestByHand:
         batch = Candidates(plane, (plane,), parallel_queries=plane[[1, 0]])
         divergences = everywhere(batch, DOT, consistency_losses)
         assert divergences.tolist() == pytest.approx([(E - 1) / (E + 1)] * 2)
+
+    def test_defaults(self):
+        """Unless told otherwise: scale 20 and the way forward, as in sentence-transformers."""
+        assert Contrast(cos_sim) == Contrast(cos_sim, 20.0, ("query_to_doc",), "joint")
+        assert inspect.signature(MultipleNegativesRankingLoss).parameters["scale"].default == 20.0
 
     def test_scale(self):
         """Cosine does not see lengths; scale multiplies it: 1 / (1 + e^-20)."""
@@ -282,7 +288,8 @@ class TestErrors:
             ({"directions": ("query_to_doc", "doc_to_passage")}, "directions must be some of query_to_doc,"),
             ({"directions": "query_to_doc"}, "directions must be some of"),
             ({"partition_mode": "each"}, "'joint' or 'per_direction', not 'each'"),
-            ({"directions": EVERY, "partition_mode": "per_direction"}, "use partition_mode='joint'"),
+            ({"directions": EVERY[:2], "partition_mode": "per_direction"}, "use partition_mode='joint'"),
+            ({"directions": (EVERY[0], EVERY[3]), "partition_mode": "per_direction"}, "use partition_mode='joint'"),
         ],
     )
     def test_settings(self, options, message):
