@@ -32,6 +32,7 @@ def compare(
     from mteb_hybrid.rank_table import find_tables, read_info
     from mteb_hybrid.significance import compare_all, read_scores
     from mteb_hybrid.significance.terminal import comparison_table, verdict
+    from mteb_hybrid.wide_tables import fitted
 
     if adjustment not in ("max-t", "holm"):
         raise ResultsError(f"--adjust is max-t or holm, not {adjustment!r}")
@@ -53,5 +54,6 @@ def compare(
     comparisons = compare_all(found, metric, draws=draws, seed=seed)
     for one in comparisons:
         if settings:
-            console.print(comparison_table(one, method))
+            for part in fitted(comparison_table(one, method), console):
+                console.print(part)
         console.print(verdict(one, method), markup=False, highlight=False, soft_wrap=True)

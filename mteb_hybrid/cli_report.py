@@ -48,6 +48,7 @@ def report(
     from mteb_hybrid.reporting.report_tables import report_tables
     from mteb_hybrid.reporting.terminal import rich_table
     from mteb_hybrid.reporting.trained_on import trained_languages
+    from mteb_hybrid.wide_tables import fitted
 
     name = format_of(form, output)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -66,7 +67,8 @@ def report(
     if name is None:
         shown = Console(width=None if sys.stdout.isatty() else 140)
         for table in report_tables(summaries, languages=languages):
-            shown.print(rich_table(table))
+            for part in fitted(rich_table(table), shown, table.texts):
+                shown.print(part)
         return
     if name == "html":
         trained_on = trained_languages(summaries, train_languages or ())

@@ -20,12 +20,17 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONIOENCODING": "utf-8", "HF_HUB_OFFLINE": "1", **more}
 
 
+def script() -> str:
+    """The installed script beside the interpreter of the tests."""
+    found = shutil.which("mteb-hybrid", path=sysconfig.get_path("scripts"))
+    assert found is not None, f"mteb-hybrid is not installed in {sysconfig.get_path('scripts')}"
+    return found
+
+
 def command(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed script beside the interpreter of the tests."""
-    script = shutil.which("mteb-hybrid", path=sysconfig.get_path("scripts"))
-    assert script is not None, f"mteb-hybrid is not installed in {sysconfig.get_path('scripts')}"
+    """Run the installed script."""
     return subprocess.run(
-        [script, *arguments],
+        [script(), *arguments],
         cwd=cwd,
         env=environment(**more),
         text=True,

@@ -27,6 +27,7 @@ from mteb_hybrid.translation import quality as figures
 from mteb_hybrid.translation.folder import TranslationFolder, compatible_folder, write_translations
 from mteb_hybrid.translation.manifest import Provenance, Sample, sample_topics, text_of
 from mteb_hybrid.translation.topics import LOCAL, load_topics, read_topics
+from mteb_hybrid.wide_tables import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -183,7 +184,8 @@ def translate_topics(
 def show_quality(folder: Path, console: Console) -> None:
     """Print the quality figures of all subsets that a folder has; nothing if it has none."""
     with contextlib.suppress(TranslationError):  # whatever is wrong with the manifest was said when it was to be used
-        console.print(quality_table(TranslationFolder.open(folder).quality))
+        for part in fitted(quality_table(TranslationFolder.open(folder).quality), console):
+            console.print(part)
 
 
 def quality_table(quality: Mapping[str, Mapping[str, float | None]]) -> Table:
