@@ -9,7 +9,14 @@ import mteb
 import numpy as np
 import pytest
 import torch
-from encoders import CountingEncoder, NameReadingEncoder, OwnSimilarityEncoder, PlainEncoder, hashed_vector
+from encoders import (
+    CountingEncoder,
+    NameReadingEncoder,
+    OwnSimilarityEncoder,
+    PlainEncoder,
+    TrainedEncoder,
+    hashed_vector,
+)
 
 from mteb_hybrid import _mteb
 from mteb_hybrid.errors import EmbeddingError
@@ -125,18 +132,6 @@ def test_an_unhashable_encoder_is_fine():
     model = UnhashableEncoder()
     evaluate(model, ["MiniQARMonolingual"])
     assert model.encoded == 11 * (48 + 144)
-
-
-class TrainedEncoder(CountingEncoder):
-    """An encoder with weights."""
-
-    def __init__(self):
-        super().__init__()
-        self.model = torch.nn.Linear(16, 16)
-
-    def vector(self, text):
-        with torch.no_grad():
-            return self.model(torch.from_numpy(hashed_vector(text))).numpy()
 
 
 def test_changed_weights_are_encoded_again():

@@ -8,8 +8,9 @@ from pathlib import Path
 import mteb
 import numpy as np
 import pytest
+import torch
 from datasets import Dataset
-from encoders import CountingEncoder, NameReadingEncoder, OwnSimilarityEncoder, hashed_vector
+from encoders import CountingEncoder, NameReadingEncoder, OwnSimilarityEncoder, TrainedEncoder, hashed_vector
 
 from mteb_hybrid import ranking
 from mteb_hybrid.collections import LanguagePart, ParallelCollection
@@ -206,23 +207,12 @@ def test_data_that_was_changed_is_ranked_as_it_is(changed):
 
 def test_a_model_that_was_trained_is_ranked_anew():
     """By hand, outside of mteb.evaluate: ranks go with the weights that they come from."""
-    import torch
-
-    class Trained(CountingEncoder):
-        def __init__(self):
-            super().__init__()
-            self.model = torch.nn.Linear(16, 16)
-
-        def vector(self, text):
-            with torch.no_grad():
-                return self.model(torch.from_numpy(hashed_vector(text))).numpy()
-
-    model, made = Trained(), task(Setting.CROSS_LINGUAL)
+    model, made = TrainedEncoder(), task(Setting.CROSS_LINGUAL)
     before = made.evaluate(model, encode_kwargs={})
     with torch.no_grad():
         model.model.weight.copy_(torch.randn(16, 16))
     after = made.evaluate(model, encode_kwargs={})
-    fresh = Trained()
+    fresh = TrainedEncoder()
     fresh.model.load_state_dict(model.model.state_dict())
     assert after == task(Setting.CROSS_LINGUAL).evaluate(fresh, encode_kwargs={})
     assert after != before
