@@ -118,7 +118,8 @@ class EmbeddingStore:
         self._shelves[slot] = shelf
         self._shelves.move_to_end(slot)
         while self.nbytes > self.max_bytes and self._shelves:
-            self._shelves.popitem(last=False)
+            (owner, _), _ = self._shelves.popitem(last=False)
+            self._drop_derived(owner)
             if not self._warned:
                 self._warned = True
                 logger.warning(
@@ -127,14 +128,30 @@ class EmbeddingStore:
                 )  # fmt: skip
         return result
 
-    def remember(self, model: object, key: Hashable, derived: object) -> None:
-        """Keep what was worked out from a model's embeddings: it goes when they would go."""
-        self._derived[id(model), key] = derived
+    def has(self, model: object, key: Hashable, texts: Sequence[str]) -> bool:
+        """Whether embeddings of all these texts are kept; arguments as in `embed`."""
+        self._forget_if_changed(model)
+        shelf = self._shelves.get((id(model), key))
+        return shelf is not None and all(text in shelf.row for text in texts)
 
-    def recall(self, model: object, key: Hashable) -> Any:
+    def remember(self, model: object, name: Hashable, derived: object, *, keys: Sequence[Hashable]) -> None:
+        """Keep what was worked out from a model's embeddings for as long as they are kept.
+
+        It is not counted in `nbytes`, and should be small beside them.
+
+        Args:
+            model: As in `embed`.
+            name: What `recall` will ask for.
+            derived: What was worked out.
+            keys: The keys of the embeddings, as in `embed`. If one of them is not kept any more, nor is this.
+        """
+        if all((id(model), key) in self._shelves for key in keys):
+            self._derived[id(model), name] = derived
+
+    def recall(self, model: object, name: Hashable) -> Any:
         """What was kept by `remember`; None if there is nothing, or if the model's weights have changed since."""
         self._forget_if_changed(model)
-        return self._derived.get((id(model), key))
+        return self._derived.get((id(model), name))
 
     @contextlib.contextmanager
     def run(self) -> Iterator[None]:
@@ -188,9 +205,12 @@ class EmbeddingStore:
     def _drop_shelves(self, identity: int) -> None:
         for slot in [slot for slot in list(self._shelves) if slot[0] == identity]:
             self._shelves.pop(slot, None)
+        self._drop_derived(identity)
+        self._apart = {mark for mark in self._apart if mark[0] != identity}
+
+    def _drop_derived(self, identity: int) -> None:
         for slot in [slot for slot in list(self._derived) if slot[0] == identity]:
             self._derived.pop(slot, None)
-        self._apart = {mark for mark in self._apart if mark[0] != identity}
 
 
 def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray[np.float32]:

@@ -22,6 +22,11 @@ _SAMPLE = 64
 _QUERY_BLOCK, _PASSAGE_BLOCK = 256, 4096
 
 
+def sample_rows(count: int) -> NDArray[np.int64]:
+    """The rows, of so many embeddings, that `recognise_similarity` looks at; int64, ascending."""
+    return np.linspace(0, count - 1, min(_SAMPLE, count), dtype=np.int64)
+
+
 def recognise_similarity(
     similarity: SimilarityFunction,
     queries: NDArray[np.float32],
@@ -48,8 +53,8 @@ def recognise_similarity(
     Raises:
         EmbeddingError: The function returns NaN, or something else than one score for each pair.
     """
-    some_queries = queries[np.linspace(0, len(queries) - 1, min(_SAMPLE, len(queries)), dtype=int)]
-    some_passages = passages[np.linspace(0, len(passages) - 1, min(_SAMPLE, len(passages)), dtype=int)]
+    some_queries = queries[sample_rows(len(queries))]
+    some_passages = passages[sample_rows(len(passages))]
     values = _call(similarity, some_queries, some_passages, describe)
     lengths = np.linalg.norm(some_queries.astype(np.float64), axis=1)[:, None] * np.linalg.norm(
         some_passages.astype(np.float64), axis=1

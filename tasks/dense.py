@@ -10,7 +10,7 @@ import numpy as np
 from mteb.types import PromptType
 
 from mteb_hybrid.errors import EmbeddingError
-from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity
+from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity, sample_rows
 from mteb_hybrid.parsing import shown
 from mteb_hybrid.ranking import RankCounter
 from mteb_hybrid.tasks.embedder import declared_similarity
@@ -52,11 +52,23 @@ class Embedded:
         queries = embedder.embed(data.queries[:first], PromptType.query)
         passages = embedder.embed(pool.texts[:first], PromptType.document)
         check_dimensions(embedder, data, queries.shape[1], passages.shape[1])
-        model = embedder.model
-        similarity = recognise_similarity(
-            model.similarity, queries, passages, declared_similarity(model), describe=embedder.describe
-        )
-        return cls(queries, passages, similarity)
+        return cls(queries, passages, _recognised(embedder, queries, passages))
+
+
+def similarity_on(embedder: Embedder, data: JudgedQueries, pool: Pool) -> Similarity | None:
+    """``Embedded.of(embedder, data, pool).similarity``, for the cost of the few embeddings that it is recognised by."""
+    queries = [data.queries[row] for row in sample_rows(len(data.queries))]
+    passages = [pool.texts[row] for row in sample_rows(len(pool.texts))]
+    return _recognised(
+        embedder, embedder.embed(queries, PromptType.query), embedder.embed(passages, PromptType.document)
+    )
+
+
+def _recognised(embedder: Embedder, queries: NDArray[np.float32], passages: NDArray[np.float32]) -> Similarity | None:
+    model = embedder.model
+    return recognise_similarity(
+        model.similarity, queries, passages, declared_similarity(model), describe=embedder.describe
+    )
 
 
 def rank_embedded(

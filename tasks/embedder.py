@@ -14,7 +14,7 @@ from mteb_hybrid.tasks.engine import engine
 from mteb_hybrid.tasks.loader import text_loader
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     import numpy as np
     from mteb.abstasks.task_metadata import TaskMetadata
@@ -96,6 +96,10 @@ class Embedder:
     def is_shared(self) -> bool:
         """Whether embeddings hold for other subsets too; known once queries and documents were embedded."""
         return not any(STORE.is_kept_apart(self.model, self._keys(role)[0]) for role in PromptType)
+
+    def has(self, texts: Sequence[str], role: PromptType) -> bool:
+        """Whether the embeddings of all these texts are at hand, so that nothing would be encoded."""
+        return STORE.has(self.model, self.key(role), texts)
 
     def key(self, role: PromptType) -> Hashable:
         """Whatever besides the model and the text decides an embedding in a role."""

@@ -16,7 +16,9 @@ from mteb_hybrid.tasks.settings import Setting, Subset, collection_subsets
 from mteb_hybrid.tasks.together import evaluated_together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
+
+    from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 
     from mteb_hybrid.collections import ParallelCollection
     from mteb_hybrid.tasks.embedder import Embedder
@@ -38,6 +40,7 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pools: dict[int, tuple[Any, Pool]] = {}
+        self._tables: dict[str, tuple[Any, ...]] = {}
 
     def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
         """Load the languages that the kept subsets name, and no others.
@@ -50,9 +53,9 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
             return
         kept = self._kept()
         self._loaded = ParallelData.of(type(self).collection(), kept.values())
-        self.dataset = {
-            name: dict.fromkeys(self.eval_splits, self._loaded.split(subset)) for name, subset in kept.items()
-        }
+        splits = {name: self._loaded.split(subset) for name, subset in kept.items()}
+        self._tables = {name: _tables(split) for name, split in splits.items()}
+        self.dataset = {name: dict.fromkeys(self.eval_splits, split) for name, split in splits.items()}
         self.data_loaded = True
 
     def unload_data(self) -> None:
@@ -60,6 +63,7 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         super().unload_data()
         self._loaded = None
         self._pools.clear()
+        self._tables.clear()
 
     def texts(self, role: PromptType) -> list[str]:
         """All questions, or all passages, of the kept subsets, each once."""
@@ -75,7 +79,7 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
     def _kept(self) -> dict[str, Subset]:
         """The kept subsets by name."""
         planned = self._planned()
-        return {name: planned[name] for name in self.hf_subsets}
+        return planned if self.hf_subsets is None else {name: planned[name] for name in self.hf_subsets}
 
     @property
     def pooled(self) -> bool:
@@ -83,38 +87,54 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         return self.setting is Setting.MULTILINGUAL
 
     def _subset(self, data_split: Any, subset: str) -> PoolSubset:
-        planned = self._planned()[subset]
-        ranked = self._made(data_split, planned, f"{self.metadata.name} {subset}", pooled=self.pooled)
-        if self._loaded is None:
+        planned, loaded = self._planned()[subset], self._loaded
+        where = f"{self.metadata.name} {subset}"
+        pool = self._pool(data_split["corpus"], planned.passage_languages, where)
+        ranked = self._made(data_split, planned, pool, where, pooled=self.pooled)
+        if loaded is None or not self._is_as_loaded(subset):
             return ranked
-        asked_again = sum(other.query_language == planned.query_language for other in self._kept().values()) > 1
-        pays = asked_again or self._is_pooled_beside(self._loaded)
-        return replace(
-            ranked,
-            collection=self._loaded.collection,
-            whole=functools.partial(self._whole, self._loaded, planned.query_language) if pays else None,
+        together = functools.partial(self._together, loaded, planned.query_language)
+        return replace(ranked, collection=loaded.collection, together=together)
+
+    def _is_as_loaded(self, subset: str) -> bool:
+        """Whether the data of a subset is what `load_data` made, and nobody has put other data in its place."""
+        loaded = self._tables[subset]
+        splits = self.dataset[subset].values()
+        return all(table is own for split in splits for table, own in zip(_tables(split), loaded, strict=True))
+
+    def _together(
+        self, loaded: ParallelData, language: str, has: Callable[[Sequence[str]], bool], without: Collection[str]
+    ) -> PoolSubset | None:
+        """See `PoolSubset.together`."""
+        searched = {
+            passage_language
+            for subset in self._kept().values()
+            if subset.query_language == language
+            for passage_language in subset.passage_languages
+        }
+        known = {name for name in loaded.searched if has(loaded.parts[name].passages)}
+        if len(wanted := searched & known - set(without)) < 2:
+            return None
+        pooled = known.issuperset(type(self).collection().languages) and self._is_pooled_beside(language)
+        asked = Subset(language, tuple(name for name in loaded.searched if pooled or name in wanted))
+        where = f"{self.metadata.name}, questions in {language}"
+        pool = Pool.joined(
+            [self._pool(loaded.corpora[name], (name,), where) for name in asked.passage_languages], where
+        )
+        queries, relevant = loaded.questions(asked)
+        return self._made({"queries": queries, "relevant_docs": relevant}, asked, pool, where, pooled=pooled)
+
+    def _is_pooled_beside(self, language: str) -> bool:
+        """Whether a task of the same run asks the questions of a language of the whole collection."""
+        return any(
+            task.pooled and type(task).collection == type(self).collection and language in task._kept()  # noqa: SLF001
+            for task in evaluated_together()
+            if isinstance(task, AbsTaskParallelRetrieval)
         )
 
-    def _is_pooled_beside(self, loaded: ParallelData) -> bool:
-        """Whether a task of the same run pools the passages that this one searches."""
-        collection = type(self).collection
-        beside = [task for task in evaluated_together() if isinstance(task, AbsTaskParallelRetrieval)]
-        return loaded.is_complete and any(task.pooled and type(task).collection == collection for task in beside)
-
-    def _whole(self, loaded: ParallelData, language: str) -> tuple[PoolSubset, int]:
-        """The pooled subset that those of a query language are parts of, and the depth of lists that it is wanted with.
-
-        A pooled task wants lists.
-        """
-        asked = Subset(language, loaded.searched)
-        where = f"{self.metadata.name}, questions in {language}"
-        pooled = self._made(loaded.split(asked), asked, where, pooled=True)
-        return pooled, list_depth(pooled.data) if self._is_pooled_beside(loaded) else 0
-
-    def _made(self, data_split: Any, subset: Subset, where: str, *, pooled: bool) -> PoolSubset:
-        pool = self._pool(data_split["corpus"], where)
+    def _made(self, split: Any, subset: Subset, pool: Pool, where: str, *, pooled: bool) -> PoolSubset:
         data = JudgedQueries.of(
-            data_split,
+            split,
             pool.languages_of,
             where=where,
             query_language=subset.query_language,
@@ -124,13 +144,21 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         )
         return PoolSubset(data, pool)
 
-    def _pool(self, corpus: Any, where: str) -> Pool:
-        """The passages of a table, which is read once."""
+    def _pool(self, corpus: Any, languages: tuple[str, ...], where: str) -> Pool:
+        """The passages of a table, which is read once, and not again where several languages are one pool."""
         table, pool = self._pools.get(id(corpus), (None, None))
         if pool is None or table is not corpus:
-            pool = Pool.of(corpus, where)
+            loaded = self._loaded
+            if loaded is not None and len(languages) > 1 and corpus is loaded.corpus(languages):
+                pool = Pool.joined([self._pool(loaded.corpora[name], (name,), where) for name in languages], where)
+            else:
+                pool = Pool.of(corpus, where)
             self._pools[id(corpus)] = corpus, pool
         return pool
+
+
+def _tables(split: RetrievalSplitData) -> tuple[Any, ...]:
+    return split["corpus"], split["queries"], split["relevant_docs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +168,17 @@ class PoolSubset:
     Attributes:
         data: Its questions and judgments.
         pool: Its passages.
-        collection: Name and revision of the collection that they are of; None if that is not known.
-        whole: Makes the pooled subset that this one and others are parts of, with the depth of lists that is wanted;
-            None if there is none that pays.
+        collection: Name and revision of the collection that they are of; None if they are of none, or are not known to
+            be as they were there.
+        together: Makes the subset that this one and others of its query language are parts of, given which passages
+            are embedded already and which languages to leave out; None if there are no others. So that nothing is
+            encoded in vain, it searches no passages but embedded ones.
     """
 
     data: JudgedQueries
     pool: Pool
     collection: tuple[str, str] | None = None
-    whole: Callable[[], tuple[PoolSubset, int]] | None = None
+    together: Callable[[Callable[[Sequence[str]], bool], Collection[str]], PoolSubset | None] | None = None
 
     def language_of(self, passage_id: str) -> int:
         """Language of a passage as a position in the pool's languages; KeyError for an unknown passage."""

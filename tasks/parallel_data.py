@@ -29,7 +29,6 @@ class ParallelData:
         parts: Each language's questions, passages and judgments.
         ids: Ids of each language's passages.
         corpora: Each language's passages as a table.
-        is_complete: Whether all of the collection's passages are searched.
     """
 
     collection: tuple[str, str]
@@ -37,7 +36,6 @@ class ParallelData:
     parts: dict[str, LanguagePart]
     ids: dict[str, list[str]]
     corpora: dict[str, Dataset]
-    is_complete: bool
     _pools: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
 
     @classmethod
@@ -54,20 +52,23 @@ class ParallelData:
         ids = {language: collection.passage_ids(language, len(part.passages)) for language, part in parts.items()}
         corpora = {language: _corpus(part, ids[language]) for language, part in parts.items()}
         in_order = tuple(language for language in collection.languages if language in searched)
-        complete = in_order == tuple(collection.languages)
-        return cls((collection.name, collection.revision), in_order, parts, ids, corpora, complete)
+        return cls((collection.name, collection.revision), in_order, parts, ids, corpora)
 
     def split(self, subset: Subset) -> RetrievalSplitData:
         """The data of a subset; subsets with equal pools share the table of their passages."""
-        languages = subset.passage_languages
+        queries, relevant = self.questions(subset)
+        corpus = self.corpus(subset.passage_languages)
+        return RetrievalSplitData(corpus=corpus, queries=queries, relevant_docs=relevant, top_ranked=None)
+
+    def corpus(self, languages: tuple[str, ...]) -> Dataset:
+        """The table of the passages of some languages: for equal languages it is the same one."""
+        if len(languages) == 1:
+            return self.corpora[languages[0]]
         if languages not in self._pools:
             self._pools[languages] = concatenate_datasets([self.corpora[language] for language in languages])
-        queries, relevant = self._queries(subset)
-        return RetrievalSplitData(
-            corpus=self._pools[languages], queries=queries, relevant_docs=relevant, top_ranked=None
-        )
+        return self._pools[languages]
 
-    def _queries(self, subset: Subset) -> tuple[Dataset, dict[str, dict[str, int]]]:
+    def questions(self, subset: Subset) -> tuple[Dataset, dict[str, dict[str, int]]]:
         """The questions of the subset's query language that have relevant passages in its pool, and their judgments."""
         judged: dict[str, dict[str, int]] = {}
         for language in subset.passage_languages:

@@ -55,12 +55,7 @@ class Pool:
 
         columns = corpus[:]  # whole columns at once: iterating is slow
         ids = columns["id"]
-        row = {passage: position for position, passage in enumerate(ids)}
-        if not ids:
-            raise CollectionError(f"{where}: the corpus is empty")
-        if len(row) != len(ids):
-            twice, count = Counter(ids).most_common(1)[0]
-            raise CollectionError(f"{where}: passage id {shown(twice)} is in the corpus {count} times; ids must differ")
+        row = _rows(ids, where)
         languages = tuple(dict.fromkeys(columns["language"]))
         position = {name: i for i, name in enumerate(languages)}
         language = np.array([position[label] for label in columns["language"]], dtype=np.int64)
@@ -68,6 +63,19 @@ class Pool:
         rows = {name: np.flatnonzero(language == i).tolist() for name, i in position.items()}
         contents = {name: _digest([ids[i] for i in own], [texts[i] for i in own]) for name, own in rows.items()}
         return cls(ids, texts, row, languages, language, tie_order(ids), contents)
+
+    @classmethod
+    def joined(cls, pools: Sequence[Pool], where: str) -> Pool:
+        """The passages of several pools, one after another; arguments and errors as in `of`."""
+        from mteb_hybrid.ranking import tie_order
+
+        ids = [passage for pool in pools for passage in pool.ids]
+        languages = tuple(dict.fromkeys(name for pool in pools for name in pool.languages))
+        # as positions in the languages of all of them
+        language = [np.array([languages.index(name) for name in pool.languages])[pool.language] for pool in pools]
+        contents = {name: content for pool in pools for name, content in pool.contents.items()}
+        texts = [text for pool in pools for text in pool.texts]
+        return cls(ids, texts, _rows(ids, where), languages, np.concatenate(language), tie_order(ids), contents)
 
     def sizes(self) -> dict[str, int]:
         """Number of passages per language of the pool."""
@@ -87,10 +95,20 @@ class Pool:
         return int(self.language[self.row[passage_id]])
 
 
+def _rows(ids: list[str], where: str) -> dict[str, int]:
+    row = {passage: position for position, passage in enumerate(ids)}
+    if not ids:
+        raise CollectionError(f"{where}: the corpus is empty")
+    if len(row) != len(ids):
+        twice, count = Counter(ids).most_common(1)[0]
+        raise CollectionError(f"{where}: passage id {shown(twice)} is in the corpus {count} times; ids must differ")
+    return row
+
+
 def _digest(*columns: list[str]) -> bytes:
     """A digest of columns of texts."""
     digest = hashlib.blake2b(digest_size=16)
-    for column in columns:
+    for column in (list(map(str, column)) for column in columns):  # ids of data made by hand may be numbers
         digest.update(np.array([len(column), *map(len, column)]).tobytes())
         digest.update("".join(column).encode(errors="surrogatepass"))
     return digest.digest()

@@ -1,30 +1,33 @@
-"""Ranks in the pool of several languages, kept for the subsets whose ranks are parts of them.
+"""Ranks that were counted, kept for the subsets whose ranks are parts of them.
 
 The rank of a passage among the passages of its own language is its rank in the monolingual or cross-lingual subset of
 that language. So one pass over the pool ranks all subsets that ask the same questions, and a run of the monolingual,
-cross-lingual and multilingual task of a collection takes one matrix product.
+cross-lingual and multilingual task of a collection takes little more than one matrix product.
+
+A pass is made over passages that other subsets have had embedded, and never embeds any for itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from mteb.types import PromptType
 
 from mteb_hybrid.embeddings import STORE
-from mteb_hybrid.tasks.dense import Embedded, rank_embedded
+from mteb_hybrid.tasks.dense import Embedded, rank_embedded, similarity_on
+from mteb_hybrid.tasks.ranked import RankedSubset, list_depth
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
     from mteb_hybrid.tasks.embedder import Embedder
     from mteb_hybrid.tasks.parallel import PoolSubset
     from mteb_hybrid.tasks.pool import Pool
-    from mteb_hybrid.tasks.ranked import JudgedQueries, RankedSubset
+    from mteb_hybrid.tasks.ranked import JudgedQueries
 
 
 def rank_subset(embedder: Embedder, subset: PoolSubset, *, top_k: int) -> RankedSubset:
@@ -39,21 +42,42 @@ def rank_subset(embedder: Embedder, subset: PoolSubset, *, top_k: int) -> Ranked
         EmbeddingError: The model's embeddings cannot be ranked; raised before anything is scored.
     """
     known = _recalled(embedder, subset)
-    if known is not None and (part := known.part(subset.data, subset.pool, top_k=top_k)):
-        return part
+    for ranks in known:
+        part = ranks.part(subset.data, subset.pool, top_k=top_k)
+        if part is not None and part.similarity == similarity_on(embedder, subset.data, subset.pool):
+            return part
     embedded = Embedded.of(embedder, subset.data, subset.pool)
-    if known is None and not top_k and subset.whole is not None and _is_shared(embedder, embedded):
-        whole, depth = subset.whole()
-        pooled = Embedded.of(embedder, whole.data, whole.pool)
-        if _is_shared(embedder, pooled):
-            ranked = rank_embedded(embedder, whole.data, whole.pool, pooled, top_k=depth)
-            known = _remembered(embedder, subset, PooledRanks.of(ranked, whole.pool))
-            if part := known.part(subset.data, subset.pool, top_k=top_k):
-                return part
+    shared = subset.collection is not None and _is_shared(embedder, embedded)
+    if shared and not top_k:
+        made = _ranked_together(embedder, subset, embedded, known)
+        part = None if made is None else made.part(subset.data, subset.pool, top_k=top_k)
+        if part is not None:
+            return part
     ranked = rank_embedded(embedder, subset.data, subset.pool, embedded, top_k=top_k)
-    if subset.data.pooled and subset.collection is not None and _is_shared(embedder, embedded):
-        _remembered(embedder, subset, PooledRanks.of(ranked, subset.pool))
+    if shared:
+        _remember(embedder, subset, (*known, PooledRanks.of(ranked, subset.pool)))
     return ranked
+
+
+def _ranked_together(
+    embedder: Embedder, subset: PoolSubset, embedded: Embedded, known: tuple[PooledRanks, ...]
+) -> PooledRanks | None:
+    """The ranks of all subsets that ask in a subset's language, as far as they are not known; None if that is none."""
+
+    def has(passages: Sequence[str]) -> bool:
+        return embedder.has(passages, PromptType.document)
+
+    without = {language for ranks in known for language in ranks.contents}
+    whole = None if subset.together is None else subset.together(has, without)
+    if whole is None:
+        return None
+    pooled = Embedded.of(embedder, whole.data, whole.pool)
+    if pooled.similarity != embedded.similarity or not _is_shared(embedder, pooled):
+        return None
+    ranked = rank_embedded(embedder, whole.data, whole.pool, pooled, top_k=list_depth(whole.data))
+    made = PooledRanks.of(ranked, whole.pool)
+    _remember(embedder, subset, (*known, made))
+    return made
 
 
 def _is_shared(embedder: Embedder, embedded: Embedded) -> bool:
@@ -61,19 +85,23 @@ def _is_shared(embedder: Embedder, embedded: Embedded) -> bool:
     return embedded.similarity is not None and embedder.is_shared()
 
 
-def _recalled(embedder: Embedder, subset: PoolSubset) -> PooledRanks | None:
-    found: PooledRanks | None = STORE.recall(embedder.model, _key(embedder, subset))
-    return found
+def _recalled(embedder: Embedder, subset: PoolSubset) -> tuple[PooledRanks, ...]:
+    if subset.collection is None:
+        return ()
+    found: tuple[PooledRanks, ...] | None = STORE.recall(embedder.model, _name(embedder, subset))
+    return found or ()
 
 
-def _remembered(embedder: Embedder, subset: PoolSubset, ranks: PooledRanks) -> PooledRanks:
-    STORE.remember(embedder.model, _key(embedder, subset), ranks)
-    return ranks
+def _remember(embedder: Embedder, subset: PoolSubset, known: tuple[PooledRanks, ...]) -> None:
+    STORE.remember(embedder.model, _name(embedder, subset), known, keys=_keys(embedder))
 
 
-def _key(embedder: Embedder, subset: PoolSubset) -> Hashable:
-    encoded = embedder.key(PromptType.query), embedder.key(PromptType.document)
-    return ("ranks", subset.collection, subset.data.query_language, *encoded)
+def _name(embedder: Embedder, subset: PoolSubset) -> Hashable:
+    return ("ranks", subset.collection, subset.data.query_language, *_keys(embedder))
+
+
+def _keys(embedder: Embedder) -> tuple[Hashable, Hashable]:
+    return embedder.key(PromptType.query), embedder.key(PromptType.document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +109,52 @@ class PooledRanks:
     """The ranks of one language's questions in a pool, and what was ranked.
 
     Attributes:
-        ranked: The ranks; counted in each relevant passage's own language too.
+        queries: Texts of the questions.
+        query: Query id to its row.
+        languages: Names of the pool's languages.
         contents: Language to a digest of its passages.
         rows: Language to the rows of its passages, in their order.
-        query: Query id to its row.
         pair: int64, shape (pairs,), ascending: each relevant pair as one number, see `_numbers`.
-        position: int64, shape (pairs,): its position in ``ranked``.
+        rank: int64, shape (pairs,): the rank of each of them.
+        own_rank: int64, shape (pairs,): its rank among the passages of its own language.
+        top_id: As in `mteb_hybrid.tasks.ranked.RankedSubset`, and so are ``top_language`` and ``top_score``.
+        similarity: ``cosine`` or ``dot``.
     """
 
-    ranked: RankedSubset
+    queries: list[str]
+    query: dict[str, int]
+    languages: tuple[str, ...]
     contents: dict[str, bytes]
     rows: dict[str, NDArray[np.int64]]
-    query: dict[str, int]
     pair: NDArray[np.int64]
-    position: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    own_rank: NDArray[np.int64]
+    top_id: NDArray[np.object_]
+    top_language: NDArray[np.int64]
+    top_score: NDArray[np.float64]
+    similarity: str
 
     @classmethod
     def of(cls, ranked: RankedSubset, pool: Pool) -> PooledRanks:
-        """Ranks in a pool, to be kept."""
+        """Ranks in a pool, counted in each relevant passage's own language too, to be kept."""
         data = ranked.data
-        rows = {language: np.flatnonzero(pool.language == i) for i, language in enumerate(pool.languages)}
-        query = {query_id: row for row, query_id in enumerate(data.query_ids)}
-        pair = _numbers(data.pair_query, pool.rows(data.pair_id.tolist()), len(query))
-        position = pair.argsort()
-        return cls(ranked, pool.contents, rows, query, pair[position], position)
+        assert ranked.own_rank is not None
+        pair = _numbers(data.pair_query, pool.rows(data.pair_id.tolist()), len(data.query_ids))
+        order = pair.argsort()
+        return cls(
+            queries=data.queries,
+            query={query_id: row for row, query_id in enumerate(data.query_ids)},
+            languages=pool.languages,
+            contents=pool.contents,
+            rows={language: np.flatnonzero(pool.language == i) for i, language in enumerate(pool.languages)},
+            pair=pair[order],
+            rank=ranked.rank[order],
+            own_rank=ranked.own_rank[order],
+            top_id=ranked.top_id,
+            top_language=ranked.top_language,
+            top_score=ranked.top_score,
+            similarity=ranked.similarity,
+        )
 
     def part(self, data: JudgedQueries, pool: Pool, *, top_k: int) -> RankedSubset | None:
         """The ranks of a subset: of all that was ranked, or of some of the questions in one of the languages.
@@ -119,23 +169,31 @@ class PooledRanks:
         Returns:
             None if it cannot be taken from these ranks.
         """
+        is_all = pool.languages == self.languages and top_k <= self.top_id.shape[1]
+        if not is_all and (len(pool.languages) > 1 or top_k):
+            return None
         if any(self.contents.get(language) != content for language, content in pool.contents.items()):
             return None
         queries = self._rows(data)
         pairs = None if queries is None else self._pairs(data, pool, queries)
         if queries is None or pairs is None:
             return None
-        if pool.languages == self.ranked.data.languages and top_k <= self.ranked.top_id.shape[1]:
-            return self._taken(data, queries, pairs, self.ranked.rank[pairs], top_k)
-        if len(pool.languages) == 1 and not top_k and self.ranked.own_rank is not None:
-            return self._taken(data, queries, pairs, self.ranked.own_rank[pairs], 0)
-        return None
+        return RankedSubset(
+            data=data,
+            rank=(self.rank if is_all else self.own_rank)[pairs],
+            own_rank=self.own_rank[pairs],
+            retrieved=np.ones(len(pairs), dtype=bool),
+            depth=None,
+            top_id=self.top_id[queries, :top_k],
+            top_language=self.top_language[queries, :top_k],
+            top_score=self.top_score[queries, :top_k],
+            similarity=self.similarity,
+        )
 
     def _rows(self, data: JudgedQueries) -> NDArray[np.int64] | None:
         """Rows of a subset's queries; None if one of them was not ranked."""
         rows = [self.query.get(query_id, -1) for query_id in data.query_ids]
-        known = self.ranked.data.queries
-        if all(row >= 0 and known[row] == text for row, text in zip(rows, data.queries, strict=True)):
+        if all(row >= 0 and self.queries[row] == text for row, text in zip(rows, data.queries, strict=True)):
             return np.array(rows, dtype=np.int64)
         return None
 
@@ -145,29 +203,9 @@ class PooledRanks:
         for i, language in enumerate(pool.languages):
             place[pool.language == i] = self.rows[language]
         wanted = _numbers(queries[data.pair_query], place[pool.rows(data.pair_id.tolist())], len(self.query))
-        found = self.pair.searchsorted(wanted).clip(max=len(self.pair) - 1)
-        return self.position[found] if (self.pair[found] == wanted).all() else None
-
-    def _taken(
-        self,
-        data: JudgedQueries,
-        queries: NDArray[np.int64],
-        pairs: NDArray[np.int64],
-        rank: NDArray[np.int64],
-        top_k: int,
-    ) -> RankedSubset:
-        whole = self.ranked
-        own = None if whole.own_rank is None else whole.own_rank[pairs]
-        return replace(
-            whole,
-            data=data,
-            rank=rank,
-            own_rank=own,
-            retrieved=whole.retrieved[pairs],
-            top_id=whole.top_id[queries, :top_k],
-            top_language=whole.top_language[queries, :top_k],
-            top_score=whole.top_score[queries, :top_k],
-        )
+        found = self.pair.searchsorted(wanted)
+        known = np.append(self.pair, -1)  # what lies beyond the last one is none
+        return found if (known[found] == wanted).all() else None
 
 
 def _numbers(query: NDArray[np.int64], passage: NDArray[np.int64], queries: int) -> NDArray[np.int64]:

@@ -80,7 +80,7 @@ class JudgedQueries:
             parallel: As in the class.
 
         Raises:
-            CollectionError: No queries, a duplicate query id, or a judgment of an unknown passage.
+            CollectionError: No queries, a duplicate query id, no relevant passage, or a judgment of an unknown one.
             OptionError: ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth: said here, before anything is encoded.
         """
         asked_depth()
@@ -94,6 +94,8 @@ class JudgedQueries:
         grades = [judged.get(query_id, {}) for query_id in query_ids]
         pair_grade = np.array([grade for graded in grades for grade in graded.values()], dtype=np.float64)
         relevant = pair_grade > 0
+        if not relevant.any():
+            raise CollectionError(f"{where}: no query has a relevant passage, so that there is nothing to score")
         pair_query = np.repeat(np.arange(len(grades)), [len(graded) for graded in grades])[relevant]
         pair_id = np.array([passage for graded in grades for passage in graded], dtype=object)[relevant]
         try:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import mteb
 import numpy as np
 import pytest
-import torch
-from datasets import Dataset
-from encoders import CountingEncoder, NameReadingEncoder, OwnSimilarityEncoder, TrainedEncoder, hashed_vector
+from encoders import CountingEncoder, hashed_vector
+from parallel_by_hand import FEW, LANGUAGES, MORE, M, P, X, evaluate, even_collection, files, part, task
 
 from mteb_hybrid import ranking
-from mteb_hybrid.collections import LanguagePart, ParallelCollection
-from mteb_hybrid.tasks import AbsTaskParallelRetrieval
-from mteb_hybrid.tasks.settings import Setting, eval_langs
-
-LANGUAGES = ("de", "en", "th")
-FEW = 12  # passages of a language
-OFFSET = 5  # passages of any language with equal embeddings
+from mteb_hybrid.tasks.settings import Setting
 
 
 class CoarseEncoder(CountingEncoder):
@@ -27,48 +19,6 @@ class CoarseEncoder(CountingEncoder):
 
     def vector(self, text: str) -> np.ndarray:
         return np.sign(hashed_vector(text, 4)).astype(np.float32)
-
-
-def part(language: str) -> LanguagePart:
-    """Questions, some of which have relevant passages in some languages only, and two in one of them."""
-    passages = tuple(f"{language} passage {number}" for number in range(FEW))
-    skipped = {"de": 3, "en": 4, "th": 5}[language]
-    relevant = {str(number): (number,) for number in range(FEW) if number % skipped}
-    relevant["1"] = (1, OFFSET)
-    asked = {key: positions for key, positions in relevant.items() if key != "7" or language != "en"}
-    unasked = {key: positions for key, positions in relevant.items() if key not in asked}
-    return LanguagePart(
-        language, passages, ("",) * FEW, tuple(asked), tuple(f"{language} question {key}" for key in asked),
-        tuple(asked.values()), "by hand", unasked,
-    )  # fmt: skip
-
-
-def collection() -> ParallelCollection:
-    return ParallelCollection("by-hand", "1", LANGUAGES, part)
-
-
-def task(setting: Setting, **kept) -> AbsTaskParallelRetrieval:
-    """The task of a setting on the collection made here."""
-    metadata = mteb.get_task(f"MiniQAR{setting.value}").metadata
-    metadata = metadata.model_copy(update={"eval_langs": eval_langs(setting, LANGUAGES), "name": f"Mine{setting}"})
-    content = {"metadata": metadata, "setting": setting, "collection": staticmethod(collection)}
-    made = type("Mine", (AbsTaskParallelRetrieval,), content)()
-    for name, value in kept.items():
-        setattr(made, name, value)
-    return made
-
-
-def evaluate(model, tasks, folder: Path | None = None) -> dict[str, dict[str, dict]]:
-    """Scores by task and subset."""
-    results = mteb.evaluate(
-        model, tasks, cache=None, show_progress_bar=False, co2_tracker=False, prediction_folder=folder
-    )
-    return {one.task_name: {score["hf_subset"]: score for score in one.scores["test"]} for one in results.task_results}
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """What is written for a run."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
 
 
 @pytest.fixture
@@ -99,34 +49,83 @@ def test_scores_and_tables_are_those_of_each_task_alone(tmp_path, order, encoder
     assert written == files(tmp_path / "alone")
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(Setting)), ids=lambda order: "-".join(order))
-def test_one_pass_serves_all_subsets(counted, order):
-    """Each question is compared with each passage once."""
+ALL = len(MORE) ** 2  # subsets' worth of scores in the whole matrix
+
+
+@pytest.mark.parametrize(
+    ("order", "subsets"),
+    [
+        ([P, M, X], ALL),
+        ([P, X, M], ALL),
+        ([M, X, P], len(MORE) + ALL),
+        ([M, P, X], len(MORE) + ALL),
+        # the passages of the first query language's subsets are not embedded when they are met
+        ([X, P, M], len(MORE) - 1 + ALL),
+        ([X, M, P], len(MORE) + ALL),
+        ([X], ALL - len(MORE)),
+        ([M], len(MORE)),
+        ([X, M], ALL),
+    ],
+)
+def test_how_much_is_compared(counted, order, subsets):
+    """One pass over the pool, and no more than what could not be known to be a part of it; each text encoded once."""
     model = CountingEncoder()
-    evaluate(model, [task(setting) for setting in order])
-    assert sum(counted) == sum(len(part(language).queries) for language in LANGUAGES) * FEW * len(LANGUAGES)
+    evaluate(model, [task(setting, even_collection) for setting in order])
+    assert sum(counted) == subsets * FEW * FEW
     assert set(model.seen.values()) == {1}
 
 
-def test_the_monolingual_task_takes_no_more_than_its_own(counted):
-    """Without a pooled task in the run, or with a part of the languages, each subset is counted by itself."""
-    own = {language: len(part(language).queries) * FEW for language in LANGUAGES}
-    evaluate(CountingEncoder(), [task(Setting.MONOLINGUAL), task(Setting.CROSS_LINGUAL, hf_subsets=["de-en"])])
-    assert sum(counted) == sum(own.values()) + len([key for key in part("de").query_ids if int(key) % 4]) * FEW
-    counted.clear()
-    evaluate(CountingEncoder(), [task(Setting.MONOLINGUAL, hf_subsets=["de", "th"]), task(Setting.MULTILINGUAL)])
-    assert sum(counted) == own["de"] + own["th"] + sum(own.values()) * len(LANGUAGES)
+def test_tasks_for_some_languages(counted):
+    """A pooled task for some query languages makes nobody's pass larger for the others."""
+    pooled = task(P, even_collection, hf_subsets=["zh"])
+    evaluate(CountingEncoder(), [task(M, even_collection), task(X, even_collection), pooled])
+    assert sum(counted) == (len(MORE) + ALL - len(MORE) + 1) * FEW * FEW
+
+
+def test_a_pooled_task_that_is_not_run(tmp_path):
+    """Its results are in the cache: the passages that it would search are not encoded for it."""
+    cache, model = mteb.ResultCache(tmp_path), CountingEncoder()
+    pooled = task(P, even_collection)
+    evaluate(CountingEncoder(), [pooled], cache=cache)
+    crossing = task(X, even_collection, hf_subsets=["de-en", "de-es", "th-en", "th-es"])
+    crossing.hf_subsets += ["zh-ar", "zh-de", "zh-th", "ar-zh"]  # so that all languages are loaded
+    evaluate(model, [crossing, task(P, even_collection)], cache=cache)
+    seen = list(dict.fromkeys((role, text[:2]) for role, text in model.seen))
+    assert seen.index(("query", "zh")) < seen.index(("document", "ar"))
+    assert seen.index(("query", "ar")) < seen.index(("document", "zh"))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_is_encoded_but_what_is_asked(seed):
+    """Whatever subsets are run, as after a run that was cut off: their own texts, each once; and their own scores."""
+    rng = np.random.default_rng(seed)
+    names = {setting: task(setting, even_collection).hf_subsets for setting in Setting}
+    share = rng.choice([0.1, 0.5, 0.9])
+    kept = {setting: [name for name in names[setting] if rng.random() < share] for setting in (M, X)}
+    made = [task(setting, even_collection, hf_subsets=subsets) for setting, subsets in kept.items() if subsets]
+    asked = set()
+    for loaded in (task(setting, even_collection, hf_subsets=subsets) for setting, subsets in kept.items()):
+        loaded.load_data()
+        for split in loaded.dataset.values():
+            asked |= {("query", text) for text in split["test"]["queries"]["text"]}
+            asked |= {("document", text) for text in split["test"]["corpus"]["text"]}
+    model = CountingEncoder()
+    rng.shuffle(made)
+    found = evaluate(model, made)
+    assert model.seen == dict.fromkeys(asked, 1)
+    whole = evaluate(CountingEncoder(), [task(setting, even_collection) for setting in (P, X, M)])
+    for name, scores in found.items():
+        assert scores == {subset: whole[name][subset] for subset in scores}
 
 
 def test_a_pool_without_lists_serves_no_task_that_wants_them(counted):
     """By hand, where no task knows of another: the multilingual one ranks anew, and gets its lists."""
     model = CountingEncoder()
-    task(Setting.CROSS_LINGUAL).evaluate(model, encode_kwargs={})
-    pool = sum(len(part(language).queries) for language in LANGUAGES) * FEW * len(LANGUAGES)
-    assert sum(counted) == pool
-    found = task(Setting.MULTILINGUAL).evaluate(model, encode_kwargs={})
-    assert sum(counted) == 2 * pool
-    assert found == task(Setting.MULTILINGUAL).evaluate(CountingEncoder(), encode_kwargs={})
+    task(X).evaluate(model, encode_kwargs={})
+    counted.clear()
+    found = task(P).evaluate(model, encode_kwargs={})
+    assert sum(counted) == sum(len(part(language).queries) for language in LANGUAGES) * FEW * len(LANGUAGES)
+    assert found == task(P).evaluate(CountingEncoder(), encode_kwargs={})
     assert "exposure_fairness_at_100" in found["de"]
 
 
@@ -135,84 +134,6 @@ def test_lists_that_are_asked_for_everywhere_are_there(tmp_path, monkeypatch):
     import pyarrow.parquet as pq
 
     monkeypatch.setenv("MTEB_HYBRID_LIST_DEPTH", "100")
-    evaluate(CountingEncoder(), [task(setting) for setting in (Setting.MULTILINGUAL, Setting.CROSS_LINGUAL)], tmp_path)
+    evaluate(CountingEncoder(), [task(setting) for setting in (P, X)], tmp_path)
     (path,) = tmp_path.rglob("MineCrossLingual/**/*en-th*.parquet")
     assert {len(top) for top in pq.read_table(path)["top_id"].to_pylist()} == {FEW}
-
-
-def test_a_single_pair_of_languages_needs_no_pool(counted):
-    """A cross-lingual task with one subset for a query language encodes and counts that subset alone."""
-    model = CountingEncoder()
-    evaluate(model, [task(Setting.CROSS_LINGUAL, hf_subsets=["de-en"])])
-    questions = len([key for key in part("de").query_ids if int(key) % 4])
-    assert sum(counted) == questions * FEW
-    assert len(model.seen) == questions + FEW
-
-
-def test_languages_that_are_not_searched_are_not_encoded():
-    """Two subsets for one query language: its own passages stay out of the pool."""
-    model = CountingEncoder()
-    evaluate(model, [task(Setting.CROSS_LINGUAL, hf_subsets=["de-en", "de-th"])])
-    assert {text[:2] for role, text in model.seen if role == "document"} == {"en", "th"}
-    assert set(model.seen.values()) == {1}
-
-
-@pytest.mark.parametrize("encoder", [NameReadingEncoder, OwnSimilarityEncoder])
-def test_models_that_cannot_share_are_ranked_subset_by_subset(encoder):
-    """Embeddings that hang on the task, and a similarity of the model's own."""
-    together = evaluate(encoder(), [task(setting) for setting in Setting])
-    for setting in Setting:
-        for subset in task(setting).hf_subsets:
-            alone = evaluate(encoder(), [task(setting, hf_subsets=[subset])])
-            assert alone[f"Mine{setting}"][subset] == together[f"Mine{setting}"][subset]
-
-
-def test_no_pool_is_encoded_for_a_model_that_cannot_share():
-    """Each subset's texts and no others; those of the first one twice, which is how it is found out."""
-    model = NameReadingEncoder()
-    evaluate(model, [task(Setting.CROSS_LINGUAL)])
-    loaded = task(Setting.CROSS_LINGUAL)
-    loaded.load_data()
-    texts = [len(split["test"]["queries"]) + len(split["test"]["corpus"]) for split in loaded.dataset.values()]
-    assert model.encoded == sum(texts) + texts[0]
-
-
-@pytest.mark.parametrize("changed", ["passage", "passage id", "question", "judgment"])
-def test_data_that_was_changed_is_ranked_as_it_is(changed):
-    """A subset whose data somebody has edited after loading takes nothing from the ranks of what was loaded."""
-    edited = task(Setting.CROSS_LINGUAL)
-    edited.load_data()
-    split = dict(edited.dataset["de-en"]["test"])
-    corpus, queries = split["corpus"].to_dict(), split["queries"].to_dict()
-    judged = {query: dict(grades) for query, grades in split["relevant_docs"].items()}
-    new = "ffffffffffffffff"
-    if changed == "passage":
-        corpus["text"][0] = "en passage 999"
-    elif changed == "passage id":
-        corpus["id"][0] = new
-    elif changed == "question":
-        queries["text"][0] = "de question 999"
-    else:
-        judged[queries["id"][0]] = {corpus["id"][9]: 1}
-    split |= {"corpus": Dataset.from_dict(corpus), "queries": Dataset.from_dict(queries), "relevant_docs": judged}
-    edited.dataset["de-en"] = {"test": split}
-    alone = task(Setting.CROSS_LINGUAL, hf_subsets=["de-en"])
-    alone.load_data()
-    alone.dataset["de-en"] = {"test": split}
-    found = evaluate(CountingEncoder(), [edited, task(Setting.MULTILINGUAL)])["MineCrossLingual"]
-    assert found["de-en"] == evaluate(CountingEncoder(), [alone])["MineCrossLingual"]["de-en"]
-    untouched = evaluate(CountingEncoder(), [task(Setting.CROSS_LINGUAL)])["MineCrossLingual"]
-    assert found["de-th"] == untouched["de-th"]
-
-
-def test_a_model_that_was_trained_is_ranked_anew():
-    """By hand, outside of mteb.evaluate: ranks go with the weights that they come from."""
-    model, made = TrainedEncoder(), task(Setting.CROSS_LINGUAL)
-    before = made.evaluate(model, encode_kwargs={})
-    with torch.no_grad():
-        model.model.weight.copy_(torch.randn(16, 16))
-    after = made.evaluate(model, encode_kwargs={})
-    fresh = TrainedEncoder()
-    fresh.model.load_state_dict(model.model.state_dict())
-    assert after == task(Setting.CROSS_LINGUAL).evaluate(fresh, encode_kwargs={})
-    assert after != before
