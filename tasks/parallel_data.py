@@ -37,6 +37,7 @@ class ParallelData:
     ids: dict[str, list[str]]
     corpora: dict[str, Dataset]
     _pools: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
+    _grades: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, collection: ParallelCollection, subsets: Iterable[Subset]) -> ParallelData:
@@ -70,15 +71,26 @@ class ParallelData:
 
     def questions(self, subset: Subset) -> tuple[Dataset, dict[str, dict[str, int]]]:
         """The questions of the subset's query language that have relevant passages in its pool, and their judgments."""
-        judged: dict[str, dict[str, int]] = {}
-        for language in subset.passage_languages:
-            for query_id, position, grade in self.parts[language].judgments():
-                judged.setdefault(query_id, {})[self.ids[language][position]] = grade
+        judged = [self._judged(language) for language in subset.passage_languages]
         asked = self.parts[subset.query_language]
         texts = zip(asked.query_ids, asked.queries, strict=True)
-        kept = [(query_id, text) for query_id, text in texts if judged.get(query_id)]
+        kept = [(query_id, text) for query_id, text in texts if any(query_id in grades for grades in judged)]
         queries = table({"id": [query_id for query_id, _ in kept], "text": [text for _, text in kept]})
-        return queries, {query_id: judged[query_id] for query_id, _ in kept}
+        relevant: dict[str, dict[str, int]] = {query_id: {} for query_id, _ in kept}
+        for grades in judged:
+            for query_id, own in relevant.items():
+                own.update(grades.get(query_id, ()))
+        return queries, relevant
+
+    def _judged(self, language: str) -> dict[str, dict[str, int]]:
+        """The grades of a language's passages by question."""
+        if language not in self._grades:
+            grades: dict[str, dict[str, int]] = {}
+            self._grades[language] = grades
+            ids = self.ids[language]
+            for query_id, position, grade in self.parts[language].judgments():
+                grades.setdefault(query_id, {})[ids[position]] = grade
+        return self._grades[language]
 
 
 def _corpus(part: LanguagePart, ids: list[str]) -> Dataset:
