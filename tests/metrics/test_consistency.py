@@ -177,6 +177,7 @@ class TestOverLanguages:
         assert means["de"].value == pytest.approx([full / 2, 0])
         assert means["fr"].value.tolist() == [0]
         assert [mean.left_out for mean in means.values()] == [{ALONE: 1}, {}, {}]
+        assert {one.query.dtype for one in (*pairs.values(), *means.values())} == {np.dtype(np.int64)}
 
     def test_empty_lists(self):
         """Nothing in both languages is no agreement and no disagreement: left out. Nothing in one of them is 0."""

@@ -24,11 +24,13 @@ GROUPS = {
     "metrics": Group(("metrics/*.py",), ("metrics/test_*.py",)),
     "losses": Group(
         ("trainers/losses/*.py",),
-        ("trainers/test_contrast.py", "trainers/test_gather.py", "trainers/test_loss*.py"),
+        tuple(f"trainers/test_{name}.py" for name in ("contrast", "gather", "objective", "loss*")),
     ),
     "sampling": Group(
         ("trainers/sampling/*.py",),
-        tuple(f"trainers/test_{name}.py" for name in ("permutation", "plan", "streams", "filling", "sampler*")),
+        tuple(
+            f"trainers/test_{name}.py" for name in ("permutation", "plan", "streams", "ahead", "filling", "sampler*")
+        ),
     ),
     "ranking": Group(
         tuple(
@@ -47,10 +49,11 @@ def main() -> None:
     parser.add_argument("--module", default="", help="only modules whose path has this in it")
     parser.add_argument("--sample", type=int, default=0, help="so many mutants of each group, drawn; 0 for all")
     parser.add_argument("--seed", type=int, default=0, help="the same one draws the same mutants")
-    parser.add_argument("--fates", type=Path, help="file for what became of each; whoever is dead by it stays so")
+    parser.add_argument("--fates", type=Path, help="file for what became of each; who is in it is not tried again")
+    parser.add_argument("--again", action="store_true", help="but those that survived are, after a new test")
     parser.add_argument("--log", type=Path, help="file that is written about it, in Markdown")
     options = parser.parse_args()
-    known = _dead(options.fates)
+    known = _known(options.fates, again=options.again)
     records = []
     for name in options.group or GROUPS:
         records.append(_try_group(name, options, known))
@@ -71,9 +74,9 @@ def _try_group(name: str, options: argparse.Namespace, known: dict[str, Fate]) -
             random.Random(f"{name} {options.seed}").shuffle(places)  # so that a larger sample has a smaller one in it
             drawn = [drawn[place] for place in sorted(places[: options.sample])]
         record = Record(name, len(there))
-        laboratory.warm_up()
+        if any(f"{module}: {mutant}" not in known for module, mutant in drawn):
+            laboratory.warm_up()
         print(f"{name}: {len(drawn)} of {len(there)} mutants, tests of {laboratory.seconds:.0f} s", flush=True)
-        started = time.monotonic()
         for module, mutant in drawn:
             fate = known.get(f"{module}: {mutant}")
             if fate is None:
@@ -84,7 +87,6 @@ def _try_group(name: str, options: argparse.Namespace, known: dict[str, Fate]) -
             record.add(fate)
             if not fate.killer:
                 print(f"  {fate.module}:{fate.line}: {fate.change}", flush=True)
-        record.seconds = time.monotonic() - started
         os.chdir("/")  # the folder goes
         sys.path.remove(place)
     return record
@@ -96,12 +98,12 @@ def _note(path: Path | None, fate: Fate) -> None:
             file.write(json.dumps(asdict(fate), ensure_ascii=False) + "\n")
 
 
-def _dead(path: Path | None) -> dict[str, Fate]:
-    """Who was killed by an earlier run."""
+def _known(path: Path | None, *, again: bool) -> dict[str, Fate]:
+    """What became of mutants in an earlier run, where that is to stand."""
     if path is None or not path.exists():
         return {}
     fates = [Fate(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-    return {f"{fate.module}: {fate.change}": fate for fate in fates if fate.killer}
+    return {f"{fate.module}: {fate.change}": fate for fate in fates if fate.killer or not again}
 
 
 if __name__ == "__main__":

@@ -44,7 +44,6 @@ class Record:
         killed: How many were noticed.
         explained: Reasons, and how many survive for each.
         unexplained: Those that survive for no reason that is known.
-        seconds: How long it took.
     """
 
     group: str
@@ -53,7 +52,6 @@ class Record:
     killed: int = 0
     explained: Counter[str] = field(default_factory=Counter)
     unexplained: list[Fate] = field(default_factory=list)
-    seconds: float = 0.0
 
     def add(self, fate: Fate) -> None:
         """Count a mutant."""
@@ -68,10 +66,7 @@ class Record:
     def summary(self) -> str:
         """All of it on a line."""
         explained = sum(self.explained.values())
-        return (
-            f"{self.group}: {self.killed} of {self.tried} killed, {explained} explained, "
-            f"{len(self.unexplained)} not, {self.seconds:.0f} s"
-        )
+        return f"{self.group}: {self.killed} of {self.tried} killed, {explained} explained, {len(self.unexplained)} not"
 
 
 def explanations() -> dict[str, str]:
@@ -87,13 +82,13 @@ def explanations() -> dict[str, str]:
 
 def write_log(path: Path, records: Sequence[Record], options: argparse.Namespace) -> None:
     """Write the log; of an earlier one nothing is kept, git has it."""
-    head = ("group", "mutants", "tried", "killed", "survive", "explained", "of the others killed", "seconds")
+    head = ("group", "mutants", "tried", "killed", "survive", "explained", "of the others killed")
     rows = [
         (
             record.group, str(record.mutants), str(record.tried),
             f"{record.killed} ({record.killed / record.tried:.1%})", str(record.tried - record.killed),
             str(sum(record.explained.values())),
-            f"{record.killed / (record.tried - sum(record.explained.values())):.1%}", f"{record.seconds:.0f}",
+            f"{record.killed / (record.tried - sum(record.explained.values())):.1%}",
         )
         for record in records
     ]  # fmt: skip
@@ -108,8 +103,7 @@ def write_log(path: Path, records: Sequence[Record], options: argparse.Namespace
 {_table(head, rows)}
 
 A mutant is a small fault in one place of a module (mutants.py); it is killed where a test of its group fails, or where
-one comes to no end. Of a group of which fewer were tried than there are, the seed drew which. `seconds` is what trying
-took; a mutant that was dead by an earlier run is not tried again where its fate was kept.
+one comes to no end. Of a group of which fewer were tried than there are, the seed drew which.
 
 Why nothing can be seen of those that survive and are explained (explained.toml has each of them):
 

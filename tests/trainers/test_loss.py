@@ -77,6 +77,18 @@ class TestOptions:
         parts = [loss(features(model, FIVE), given) for loss in (plain, cached)]
         assert_equal(*parts)
 
+    @pytest.mark.parametrize(("mini_batch_size", "rows"), [(None, 6), (4, 4), (9, 6)])
+    def test_scores_of_a_mini_batch(self, model, mini_batch_size, rows):
+        """Of a mini-batch's rows and no more scores are held at once: memory that grows with the batch only once."""
+        held = []
+
+        def similarity(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            held.append(len(one))
+            return dot_score(one, other)
+
+        HybridLoss(model, 1.0, similarity, mini_batch_size=mini_batch_size)(features(model, FIVE[:2]), labels())
+        assert max(held) == rows
+
     @pytest.mark.parametrize("mini_batch_size", [None, 4])
     def test_with_dropout(self, model, mini_batch_size):
         """In training mode losses and gradients repeat with the seed, also where the cache embeds a second time."""
@@ -87,15 +99,16 @@ class TestOptions:
         assert_equal(*found)
 
     @pytest.mark.parametrize("mini_batch_size", [None, 4])
-    def test_parts(self, model, mini_batch_size):
+    @pytest.mark.parametrize("columns", [FIVE, FIVE[:2] + FIVE[3:]], ids=["negatives", "no negatives"])
+    def test_parts(self, model, columns, mini_batch_size):
         """Parts are sums over their rows, divided by all rows, as the double loop finds them; they add up."""
         options = {"directions": EVERY, "positives": "parallel", "consistency": 0.7}
         loss = HybridLoss(model, mini_batch_size=mini_batch_size, **options)
-        parts = loss(features(model, FIVE), labels(parallel=True))
-        queries, passages, negatives, parallel_queries, parallel_passages = embedded(model, FIVE)
+        parts = loss(features(model, columns), labels(parallel=True))
+        queries, passages, *negatives, parallel_queries, parallel_passages = embedded(model, columns)
         positives = [passages, parallel_passages]
-        rows = naive_losses(queries, positives, [negatives], ITEMS, EVERY)
-        divergences = naive_consistency(queries, parallel_queries, positives, [negatives], ITEMS)
+        rows = naive_losses(queries, positives, negatives, ITEMS, EVERY)
+        divergences = naive_consistency(queries, parallel_queries, positives, negatives, ITEMS)
         expected = {
             "monolingual_loss": sum(row for row, cross in zip(rows, CROSS, strict=True) if not cross) / 6,
             "cross_lingual_loss": sum(row for row, cross in zip(rows, CROSS, strict=True) if cross) / 6,

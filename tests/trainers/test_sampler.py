@@ -193,6 +193,16 @@ def test_items_of_a_pair_are_covered_evenly():
             assert sum(1 for count in counts if count < max(counts) - most) <= 10
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 5.0])
+def test_collections_are_drawn_by_their_temperature(temperature):
+    """A collection's share of the rows is its size to the power of 1 / temperature, among those of a pair."""
+    sizes = {"large": 80, "small": 20}
+    shapes = [Shape(size, ("ar", "de"), ("ar", "de"), name) for name, size in sizes.items()]
+    found = steps(data(shapes, temperature=temperature), 4, steps_per_epoch=600, seed=1)
+    seen = Counter("large" if row.item < 80 else "small" for step in found for row in step)
+    assert fits(seen, {name: size ** (1 / temperature) for name, size in sizes.items()})
+
+
 def test_items_keep_to_their_languages():
     """Rows of the sampler are rows of the data, and all kinds of them come."""
     shapes = [Shape(30, ("ar", "de"), ("de", "en")), Shape(30, ("en", "zh"), ("ar", "zh")), Shape(15, ("de",), ("de",))]
