@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mteb_hybrid.counted import Ranking, merge_rankings
+from mteb_hybrid.counted import Ranking, add_rankings, merge_rankings
 from mteb_hybrid.ranking import RankCounter
 
 MODEST = settings(deadline=None, max_examples=60)
@@ -112,6 +113,19 @@ def test_merging_of_merged_parts_adds_up(drawn):
     for name in ("above", "top_order", "top_scores"):
         assert np.array_equal(getattr(one, name), getattr(other, name))
         assert np.array_equal(getattr(merge_rankings(counted[:1]), name), getattr(counted[0], name))
+
+
+@given(split_pools(), st.randoms(use_true_random=False))
+@MODEST
+def test_parts_of_the_same_segments_add_up(drawn, dice):
+    """Counted apart in the same segments and added in any order, parts are the count of all of them."""
+    pool, parts = drawn
+    whole = pool.count(np.concatenate(parts))
+    counted = [pool.count(rows) for rows in parts]
+    dice.shuffle(counted)
+    added = functools.reduce(add_rankings, counted)
+    for name in ("above", "top_order", "top_scores"):
+        assert np.array_equal(getattr(added, name), getattr(whole, name))
 
 
 @given(split_pools())

@@ -88,7 +88,10 @@ class Laboratory:
             output = self.folder.joinpath("output").read_text(encoding="utf-8", errors="replace")
             sys.exit(f"the tests fail without a mutant: {failed}\n{output[-5000:]}")
         noted = json.loads(self.folder.joinpath("noted.json").read_text(encoding="utf-8"))
-        self._reached = {test: {(path, line) for path, line in places} for test, places in noted["reached"].items()}
+        ours = {str(self.package / module) for module in self.modules()}
+        self._reached = {
+            test: {(path, line) for path, line in places if path in ours} for test, places in noted["reached"].items()
+        }
         for name in noted["modules"]:
             if not name.startswith(OURS):
                 with contextlib.suppress(Exception):  # what is no module of its own
@@ -125,7 +128,7 @@ class Laboratory:
     def _tests_of(self, module: str, owner: tuple[int, int] | None, source: str) -> set[str]:
         """The tests that run a function, or, for what stands outside of all, any function of the module.
 
-        A test that runs nothing of the package in this process may do so in another.
+        A test that runs nothing of the group in this process may do so in another.
         """
         path = str(self.package / module)
 

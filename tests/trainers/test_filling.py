@@ -161,6 +161,22 @@ def test_any_data(shapes, joined, temperature, alpha, monolingual, places, chunk
         check(dataset, places, epochs=(0, 2), seed=seed, **options)
 
 
+def test_steps_are_filled_many_at_a_time(monkeypatch):
+    """As long as no item is met twice, twice as many steps as before are looked at: few looks for 1,000 steps."""
+    looks = []
+
+    class Counted(filling.Ahead):
+        def __init__(self, streams, stream, start, **options):
+            looks.append(len(stream))
+            super().__init__(streams, stream, start, **options)
+
+    monkeypatch.setattr(filling, "Ahead", Counted)
+    monkeypatch.setattr(filling, "_CHUNK_PLACES", 2**15)
+    sampler = HybridBatchSampler(dense(5_000), 5)
+    assert len(list(sampler)) == sum(looks) == 1_000
+    assert looks == [3, 6, 12, 24, 48, 96, 192, 384, 235]
+
+
 @pytest.mark.parametrize("make", [sparse, lambda: data(sparse().shapes, np.arange(2_000) // 2 * 2)])
 def test_what_is_drawn_is_the_beginning_of_each_stream(make):
     """In an epoch, the items drawn from a pool and those that wait are the beginning of its stream, none lost."""

@@ -45,8 +45,9 @@ def test_what_labels_say(parallel):
 
 def test_without_options():
     """The mean of the losses of query and passage, and explicit negatives; all of it is monolingual without labels."""
-    given = columns(3)
-    loss, parts = Objective(Contrast(cos_sim))(given, None)
+    given, plain = columns(3), Objective(Contrast(cos_sim))
+    loss, parts = plain(given, None)
+    assert not plain.gather
     queries, passages, negatives = (column.tolist() for column in given)
     expected = sum(naive_losses(queries, [passages], [negatives])) / 5
     assert loss.item() == pytest.approx(expected)

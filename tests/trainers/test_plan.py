@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,6 +117,18 @@ def test_tiny_weights_are_drawn_too():
     assert drawn.max() < 3
     assert (drawn == 1).mean() > 0.999
     assert choice.probabilities.sum() == pytest.approx(1)
+
+
+def test_the_largest_number_that_is_drawn_is_within_the_choice():
+    """Where rounded probabilities add up to less than 1, what lies between belongs to the last pair."""
+    largest = SimpleNamespace(random=lambda size: np.full(size, np.nextafter(1.0, 0.0)))
+    rng, short = np.random.default_rng(0), 0
+    for size in range(2, 200):
+        weights = rng.random(size)
+        short += np.cumsum(weights / sum(weights))[-1] < 1
+        choice = Choice([(0, 1)] * size, weights.tolist())
+        assert choice.draw(largest, (3,)).tolist() == [size - 1] * 3
+    assert short > 10
 
 
 @pytest.mark.parametrize(

@@ -150,3 +150,24 @@ def test_nothing_is_lost_whatever_is_taken():
     assert len(waiting) == stream.behind
     assert len(drawn) == stream.drawn
     assert Counter([*drawn, *waiting]) == Counter(stream.at(0, len(drawn) + len(waiting)).tolist())
+
+
+@pytest.mark.parametrize(("draws", "most"), [(1, 20), (100, 4)])
+def test_items_are_looked_up_many_at_a_time(draws, most, monkeypatch):
+    """A look at the order costs as much as a thousand items: 5,000 draws take few, and none beyond the pass for one."""
+    looks = []
+    original = ItemStream.at
+
+    def counted(stream: ItemStream, start: int, count: int):
+        looks.append((start, count))
+        return original(stream, start, count)
+
+    monkeypatch.setattr(ItemStream, "at", counted)
+    stream = ItemStream(Pool((0,), (0,), (5_000,)), seed=3, start=0)
+    for _ in range(0, 5_000, draws):
+        stream.peek(draws)
+        for _ in range(draws):
+            take(stream)
+    assert len(looks) <= most
+    assert all(start + count <= 5_000 for start, count in looks)
+    assert max(count for _, count in looks) < 2_000

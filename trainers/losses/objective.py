@@ -41,7 +41,7 @@ class BatchLabels:
     items: Tensor | None
     cross_lingual: Tensor
     parallel: bool
-    one_item: bool = False
+    one_item: bool
 
     @classmethod
     def read(cls, labels: Tensor, mask_same_item: bool, gather: bool) -> BatchLabels:

@@ -63,7 +63,7 @@ class Plan:
         shares: The expected share of each pair among all places, float64, shape (n,), adding up to 1.
     """
 
-    def __init__(self, alpha: float, same: Choice, different: Choice, *, mixed: bool, alternate: bool = False) -> None:
+    def __init__(self, alpha: float, same: Choice, different: Choice, *, mixed: bool, alternate: bool) -> None:
         self.alpha = alpha
         self.same = same
         self.different = different

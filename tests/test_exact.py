@@ -1,0 +1,65 @@
+"""Exact arithmetic: what float64 comes to, the same to the last bit however many vectors are taken at a time."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from mteb_hybrid import exact
+from mteb_hybrid.exact import ExactArithmetic, error_bound, tree_sum
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 13, 64])
+def test_operations(dimension, monkeypatch):
+    """Lengths, quotients and products of pairs are numpy's of float64 to the last digits, in parts as at once."""
+    rng = np.random.default_rng(dimension)
+    one, other = (rng.normal(size=(23, dimension)).astype(np.float32) for _ in range(2))
+    first, second = rng.integers(23, size=(2, 50))
+    vectors, others, divisors = torch.from_numpy(one), torch.from_numpy(other), torch.from_numpy(rng.random(23) + 1)
+    expected = [
+        np.linalg.norm(one.astype(np.float64), axis=1),
+        one / divisors.numpy()[:, None],
+        (one.astype(np.float64)[first] * other[second]).sum(axis=1),
+        (one.astype(np.float64)[first[:23]] * other).sum(axis=1),
+        (one.astype(np.float64)[first] / divisors.numpy()[first, None] * other[second]).sum(axis=1),
+    ]
+    found = []
+    for numbers in (1, 4 * dimension, 1 << 18):
+        monkeypatch.setattr(exact, "_NUMBERS", {"cpu": numbers})
+        arithmetic = ExactArithmetic(dimension, CPU)
+        assert arithmetic.vectors == max(1, numbers // dimension)
+        query, passage = torch.from_numpy(first), torch.from_numpy(second)
+        found.append(
+            [
+                arithmetic.lengths(vectors),
+                arithmetic.divided(vectors, divisors, torch.float64),
+                arithmetic.products(vectors, query, others, passage),
+                arithmetic.products(vectors, query[:23], others, None),
+                arithmetic.products(vectors, query, others, passage, divisors),
+            ]
+        )
+        assert arithmetic.divided(vectors, divisors, torch.float32).dtype == torch.float32
+    for values, *again in zip(expected, *found, strict=True):
+        np.testing.assert_allclose(again[0].numpy(), values, rtol=1e-12, atol=1e-14)
+        assert all(torch.equal(again[0], one) for one in again[1:])
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 11])
+def test_tree_sum(width):
+    """Integers are summed exactly, over the last dimension of any shape."""
+    numbers = torch.arange(6 * width, dtype=torch.float64).reshape(2, 3, width) ** 2
+    expected = numbers.sum(dim=-1)
+    assert torch.equal(tree_sum(numbers.clone()), expected)
+
+
+@pytest.mark.parametrize("dimension", [1, 384, 4096, 1 << 16])
+def test_the_bound_is_the_one_that_is_proven(dimension):
+    """Higham's d u / (1 - d u) and 4 u for what is rounded, and next to nothing more."""
+    unit = Fraction(1, 2**24)
+    proven = dimension * unit / (1 - dimension * unit) + 4 * unit
+    assert proven < Fraction(error_bound(dimension)) < proven * Fraction(100_001, 100_000)
