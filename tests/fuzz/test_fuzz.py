@@ -168,3 +168,22 @@ def test_command(tmp_path):
     ]
     assert last.startswith("600 cases, 0 findings")
     assert not Path(tmp_path / "found").exists()
+
+
+def test_log(tmp_path):
+    """Runs are added up reader by reader; a finding of any of them is named."""
+    lines = (
+        {"target": "card", "engine": "home", "cases": 1000, "taken": 10, "seconds": 60.0, "findings": []},
+        {"target": "tasks", "engine": "home", "cases": 5, "taken": 1, "seconds": 1.0, "findings": []},
+        {"target": "card", "engine": "atheris", "cases": 2000, "taken": 1, "seconds": 30.0, "findings": ["slow"]},
+    )
+    runs = ["\n".join(map(json.dumps, lines[:2])) + "\n1,005 cases, 0 findings \n", json.dumps(lines[2])]
+    files = [tmp_path / f"{number}.jsonl" for number in range(2)]
+    for file, run in zip(files, runs, strict=True):
+        file.write_text(run, encoding="utf-8")
+    log = tmp_path / "LOG.md"
+    script = Path(fuzz.__file__).with_name("fuzz_log.py")
+    subprocess.run([sys.executable, script, *files, "--commit", "abc", "--log", log], check=True)
+    written = log.read_text(encoding="utf-8")
+    assert "3,005 cases, 1 findings." in written
+    assert "| `card` | home, atheris | 3,000 | 11 | 2 | slow |\n| `tasks` | home | 5 | 1 | 0 | none |" in written
