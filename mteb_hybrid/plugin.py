@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import _mteb
+from mteb_hybrid.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,9 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
 
     Returns:
         What MTEB's function returns.
+
+    Raises:
+        OptionError: There is no task.
     """
     predictions = sys.modules.get("mteb_hybrid.tasks.predictions")
     if predictions is None:  # our tasks are not registered: nothing here concerns us
@@ -95,7 +99,15 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
     prepare(evaluate, model, tasks, **options)
     write_whole()
     with STORE.run(), together(tasks):
-        result = evaluate(model, tasks, **options)
+        try:
+            result = evaluate(model, tasks, **options)
+        except UnboundLocalError as error:  # how MTEB ends where its filters have left nothing
+            if isinstance(tasks, Sized) and len(tasks) == 0:
+                raise OptionError(
+                    "there is no task to evaluate. A task without any of the languages that were named is left out; "
+                    "languages are named by three letters, such as -l deu eng"
+                ) from error
+            raise
         if options.get("prediction_folder") is not None:
             predictions.complete_rank_tables(evaluate, model, tasks, result, **options)
             predictions.save_across_languages(model, tasks, result, **options)

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.errors import ModelDirectoryError
-from mteb_hybrid.file_names import is_folder, user_path
+from mteb_hybrid.file_names import is_folder, is_there, user_path
 from mteb_hybrid.languages import KNOWN_SCRIPTS
 from mteb_hybrid.parsing import parse_json, shown
 
@@ -35,6 +35,8 @@ _WRAPPERS = {
 }
 # classes that are imported from an installed package; with one dot a directory's own file could have the package's name
 _PACKAGED = re.compile(r"(sentence_transformers(\.\w+)+|pylate\.\w+(\.\w+)+)")
+# how a path begins, and no name on the hub
+_PATHS = ("./", "../", "/", "~", ".\\", "..\\")
 # what a trainer leaves beside a model, and what a reader may edit, does not change the model
 _NOT_THE_MODEL = {
     "README.md", "optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", "training_args.bin", "runs", "eval",
@@ -46,10 +48,16 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
     """Metadata of a sentence-transformers directory, or None if ``model`` is not one.
 
     Raises:
-        ModelDirectoryError: It is one, but it is unusable or has another revision than asked for.
+        ModelDirectoryError: It is one, but it is unusable or has another revision than asked for; or it is a path, as
+            no name on the hub can be, and nothing is there.
     """
     path = user_path(model)
     if not is_folder(path):
+        if model.startswith(_PATHS) and not is_there(path):
+            raise ModelDirectoryError(
+                f"there is no model directory {path.absolute()}: name one that sentence-transformers has saved, or a "
+                "model on the hub"
+            )
         return None
     if not (path / "modules.json").is_file() and not (path / "config_sentence_transformers.json").is_file():
         logger.warning(

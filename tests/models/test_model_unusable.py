@@ -72,11 +72,20 @@ class TestUnusable:
         with pytest.raises(ModelDirectoryError, match="holds a QuantumEncoder"):
             directory_meta(str(tiny))
 
-    @pytest.mark.parametrize("name", ["nobody/nothing", "./no-such-directory", "modules.json", "a\0b"])
+    @pytest.mark.parametrize("name", ["nobody/nothing", "no-such-directory", "./modules.json", "a\0b"])
     def test_not_a_directory(self, tiny: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         """A name that is no directory is none of our business: neither an answer nor an error."""
         monkeypatch.chdir(tiny)
         assert directory_meta(name) is None
+
+    @pytest.mark.parametrize("name", ["./no-such-directory", "../no/such", "/no/such", "~/no-such-directory", "./a\0b"])
+    def test_a_path_where_nothing_is(self, tiny: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        """No model on the hub can have such a name: an error with the whole path, and MTEB never asks the hub."""
+        monkeypatch.chdir(tiny)
+        monkeypatch.setenv("HOME", str(tiny))
+        with pytest.raises(ModelDirectoryError, match="there is no model directory") as caught:
+            mteb.get_model(name)
+        assert str(tiny if name.startswith(("./", "~")) else "no") in str(caught.value)
 
     def test_names_go_to_the_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A name that is no directory reaches MTEB's own from_hub with all its arguments, and its answer returns."""
