@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,14 +17,15 @@ PAGE = (ROOT / "docs" / "versions.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-@pytest.fixture(scope="module")
-def script():
+@pytest.fixture
+def script(monkeypatch):
     """benchmarks/versions.py as a module."""
     pytest.importorskip("uv", reason="uv is not installed")
     spec = importlib.util.spec_from_file_location("versions", ROOT / "benchmarks" / "versions.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # its dataclasses look there for their types
     spec.loader.exec_module(module)
     return module
 

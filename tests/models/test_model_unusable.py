@@ -21,19 +21,24 @@ from mteb_hybrid.models.directory import directory_meta
 class TestUnusable:
     """Directories that are no model or no usable one, and names that are no directory."""
 
-    def test_no_model_directory(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_no_model_directory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """A directory that is no such model: a warning that names it and the cure, then MTEB's own behaviour."""
+        plain = "some/where/plain"  # no name on the hub either
+        (tmp_path / plain).mkdir(parents=True)
+        monkeypatch.chdir(tmp_path)
         with caplog.at_level(logging.WARNING, logger="mteb_hybrid"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MTEB's own, about the hub
-            meta = mteb.get_model_meta(str(tmp_path), fetch_from_hf=True)
-            assert meta.name == str(tmp_path)
+            meta = mteb.get_model_meta(plain, fetch_from_hf=True)
+            assert meta.name == plain
             with pytest.raises(NotImplementedError):
-                mteb.get_model(str(tmp_path))
+                mteb.get_model(plain)
         ours = [record.getMessage() for record in caplog.records if record.name.startswith("mteb_hybrid")]
         assert len(ours) == 2  # one for each of the two look-ups
-        assert str(tmp_path) in ours[0]
+        assert ours[0].startswith(f"{plain} is a directory but not")
         assert "modules.json" in ours[0]
-        assert "SentenceTransformer(" in ours[0]
+        assert f"SentenceTransformer({plain!r})" in ours[0]
 
     def test_damaged_configuration(self, tiny: Path) -> None:
         """A configuration that is no JSON: a ModelDirectoryError that names the file."""
@@ -86,6 +91,16 @@ class TestUnusable:
         with pytest.raises(ModelDirectoryError, match="there is no model directory") as caught:
             mteb.get_model(name)
         assert str(tiny if name.startswith(("./", "~")) else "no") in str(caught.value)
+
+    @pytest.mark.parametrize("path", ["./plain", "../tiny/plain", "{}/plain"])
+    def test_a_folder_without_a_model(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+        """What transformers has saved, say: an error with what to do if it is named as a path, a warning if not."""
+        (tmp_path / "tiny" / "plain").mkdir(parents=True)
+        (tmp_path / "tiny" / "plain" / "config.json").write_text("{}", encoding="utf-8")
+        monkeypatch.chdir(tmp_path / "tiny")
+        with pytest.raises(ModelDirectoryError, match=r"not a sentence-transformers model.*\.save\(DIR\) and run that"):
+            mteb.get_model(path.format(tmp_path / "tiny"))
+        assert directory_meta("plain") is None
 
     def test_names_go_to_the_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A name that is no directory reaches MTEB's own from_hub with all its arguments, and its answer returns."""
