@@ -89,9 +89,9 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
     def _subset(self, data_split: Any, subset: str) -> PoolSubset:
         planned, loaded = self._planned()[subset], self._loaded
         where = f"{self.metadata.name} {subset}"
-        pool = self._pool(data_split["corpus"], planned.passage_languages, where)
+        pool = self._pool(data_split["corpus"], where)
         ranked = self._made(data_split, planned, pool, where, pooled=self.pooled)
-        if loaded is None or not self._is_as_loaded(subset):
+        if loaded is None or subset not in self._tables or not self._is_as_loaded(subset):
             return ranked
         together = functools.partial(self._together, loaded, planned.query_language)
         return replace(ranked, collection=loaded.collection, together=together)
@@ -118,9 +118,7 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         pooled = known.issuperset(type(self).collection().languages) and self._is_pooled_beside(language)
         asked = Subset(language, tuple(name for name in loaded.searched if pooled or name in wanted))
         where = f"{self.metadata.name}, questions in {language}"
-        pool = Pool.joined(
-            [self._pool(loaded.corpora[name], (name,), where) for name in asked.passage_languages], where
-        )
+        pool = Pool.joined([self._pool(loaded.corpora[name], where) for name in asked.passage_languages], where)
         queries, relevant = loaded.questions(asked)
         return self._made({"queries": queries, "relevant_docs": relevant}, asked, pool, where, pooled=pooled)
 
@@ -144,13 +142,13 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         )
         return PoolSubset(data, pool)
 
-    def _pool(self, corpus: Any, languages: tuple[str, ...], where: str) -> Pool:
+    def _pool(self, corpus: Any, where: str) -> Pool:
         """The passages of a table, which is read once, and not again where several languages are one pool."""
         table, pool = self._pools.get(id(corpus), (None, None))
         if pool is None or table is not corpus:
             loaded = self._loaded
-            if loaded is not None and len(languages) > 1 and corpus is loaded.corpus(languages):
-                pool = Pool.joined([self._pool(loaded.corpora[name], (name,), where) for name in languages], where)
+            if loaded is not None and (languages := loaded.languages_in(corpus)):
+                pool = Pool.joined([self._pool(loaded.corpora[name], where) for name in languages], where)
             else:
                 pool = Pool.of(corpus, where)
             self._pools[id(corpus)] = corpus, pool

@@ -69,6 +69,10 @@ class ParallelData:
             self._pools[languages] = concatenate_datasets([self.corpora[language] for language in languages])
         return self._pools[languages]
 
+    def languages_in(self, corpus: Dataset) -> tuple[str, ...]:
+        """The languages of a table that `corpus` has put together; none for any other table."""
+        return next((languages for languages, table in self._pools.items() if table is corpus), ())
+
     def questions(self, subset: Subset) -> tuple[Dataset, dict[str, dict[str, int]]]:
         """The questions of the subset's query language that have relevant passages in its pool, and their judgments."""
         judged = [self._judged(language) for language in subset.passage_languages]

@@ -287,6 +287,16 @@ def test_ids_that_are_numbers():
     assert set(made.evaluate(CountingEncoder(), encode_kwargs={})) == {"de"}
 
 
+def test_a_subset_that_was_added_by_hand():
+    """Beside those that the task has loaded, with the data of one of them."""
+    made = task(X, even_collection, hf_subsets=["de-en", "de-es"])
+    made.load_data()
+    made.dataset["de-zh"] = {"test": dict(made.dataset["de-en"]["test"])}
+    made.hf_subsets = [*made.hf_subsets, "de-zh"]
+    found = made.evaluate(CountingEncoder(), encode_kwargs={})
+    assert found["de-zh"] == found["de-en"] != found["de-es"]
+
+
 def test_without_judgments():
     """Said in words, and nothing is kept of it."""
     made, model = task(P, even_collection), CountingEncoder()
