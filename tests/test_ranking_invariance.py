@@ -61,11 +61,21 @@ class TestInvariance:
         assert all(same(results[0], result) for result in results[1:])
 
     def test_precision_set_by_backend(self):
-        """Ranking works whichever of torch's switches for precision the user has turned, and leaves all of them."""
+        """Ranking works whichever of torch's switches for precision the user has turned, and leaves all of them.
+
+        While it multiplies, those of products are turned to float32, where torch has them.
+        """
         code = """
 import os
 import numpy as np, torch
+from mteb_hybrid import ranking
 from mteb_hybrid.ranking import RankCounter
+
+def product(queries, passages, out, multiply=ranking.fast_product):
+    used.update(one for one in switches()[1::2] if one is not None)
+    multiply(queries, passages, out)
+
+ranking.fast_product = product
 
 def switches():
     backends = torch.backends
@@ -86,13 +96,15 @@ for setting in settings:
         continue
     try:
         exec(setting)
-        before = switches()
+        before, used = switches(), set()
         one = np.ones((1, 3), dtype=np.float32)
         counter = RankCounter(one, np.array([0]), one, np.array([1]), device="cpu")
         counter.count(np.array([[1, 2, 3], [1, 1, 1]], dtype=np.float32), np.arange(2))
         assert counter.result().ranks().tolist() == [1]
         if switches() != before:
             print(setting, "left as", switches(), "not", before)
+        if not used <= {"ieee"}:
+            print(setting, "used while ranking:", used)
     except BaseException as error:
         print(setting, "ended in", type(error).__name__, str(error)[:100])
     os._exit(0 if not __import__("sys").stdout.flush() else 1)

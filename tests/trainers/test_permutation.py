@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -14,6 +16,38 @@ from mteb_hybrid.trainers.sampling import permutation
 from mteb_hybrid.trainers.sampling.permutation import Permutation
 
 SIZES = [1, 2, 3, 10, 255, 256, 257, 65_535, 65_536, 65_537, 65_600, 66_049, 66_050, 69_999, 70_000, 131_072, 250_001]
+
+
+def network(size: int, key: Sequence[int], place: int) -> int:
+    """What stands at a place: the network in Python's integers, one place at a time."""
+    a = math.isqrt(size)
+    b = math.ceil(size / a)
+    bits, factors = (32, (0x9E3779B1, 0x85EBCA77)) if b < 2**16 else (64, (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93))
+    state = np.random.SeedSequence([len(key), *key]).generate_state(8, np.dtype(f"u{bits // 8}"))
+
+    def mixed(value: int, below: int) -> int:
+        value = value * factors[0] % 2**bits
+        value = (value ^ value >> bits // 2 - 3) * factors[1] % 2**bits
+        return (value >> bits // 2) * below >> bits // 2
+
+    while True:
+        left, right = divmod(place, b)
+        for turn, word in enumerate(state.tolist()):
+            if turn % 2:
+                right = (right + mixed(left ^ word, b)) % b
+            else:
+                left = (left + mixed(right ^ word, a)) % a
+        place = left * b + right
+        if place < size:
+            return place
+
+
+@pytest.mark.parametrize("size", [65_537, 70_000, 10**6 + 3, 2**32 - 2**17, 2**32 - 1, 2**32 + 1, 10**12])
+def test_computed_orders_are_those_of_the_network(size):
+    """For ever: whoever goes on with a training that an earlier version began meets the items in the same order."""
+    places = np.random.default_rng(size).integers(size, size=200)
+    for key in [(0,), (5, 6, 2**40)]:
+        assert Permutation(size, key)(places).tolist() == [network(size, key, place) for place in places.tolist()]
 
 
 @pytest.mark.parametrize("size", SIZES)

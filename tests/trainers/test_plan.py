@@ -29,6 +29,11 @@ def shares(made: Plan) -> dict[str, float]:
     return {name: share for name, share in zip(names, made.shares.tolist(), strict=True) if share}
 
 
+def always(number: float) -> SimpleNamespace:
+    """A generator that draws one number again and again."""
+    return SimpleNamespace(random=lambda size: np.full(size, number))
+
+
 @pytest.mark.parametrize("monolingual", ["one-language", "mixed"])
 def test_shares_are_uniform_within_a_kind(monolingual):
     """With alpha .4, three languages share .4 and six ordered pairs .6."""
@@ -51,6 +56,13 @@ def test_only_what_the_data_has_is_drawn():
     assert shares(plan({(0, 0), (0, 1), (2, 1)})) == pytest.approx({"ar-ar": 0.5, "ar-de": 0.25, "en-de": 0.25})
     assert shares(plan(EVERY, alpha=0)).keys() == {"ar-de", "ar-en", "de-ar", "de-en", "en-ar", "en-de"}
     assert shares(plan({(0, 0)}, alpha=1)) == {"ar-ar": 1}
+
+
+def test_two_languages():
+    """Both directions can be weighted where there are no other languages."""
+    options = {"alpha": 0.0, "monolingual": "one-language", "language_weights": None}
+    both = make_plan(("ar", "de"), {(0, 1), (1, 0)}, pair_weights={"ar-de": 1, "de-ar": 3}, **options)
+    assert shares(both) == pytest.approx({"ar-de": 0.25, "de-ar": 0.75})
 
 
 def test_draws_follow_the_shares():
@@ -121,7 +133,7 @@ def test_tiny_weights_are_drawn_too():
 
 def test_the_largest_number_that_is_drawn_is_within_the_choice():
     """Where rounded probabilities add up to less than 1, what lies between belongs to the last pair."""
-    largest = SimpleNamespace(random=lambda size: np.full(size, np.nextafter(1.0, 0.0)))
+    largest = always(np.nextafter(1.0, 0.0))
     rng, short = np.random.default_rng(0), 0
     for size in range(2, 200):
         weights = rng.random(size)
@@ -129,6 +141,20 @@ def test_the_largest_number_that_is_drawn_is_within_the_choice():
         choice = Choice([(0, 1)] * size, weights.tolist())
         assert choice.draw(largest, (3,)).tolist() == [size - 1] * 3
     assert short > 10
+
+
+def test_a_number_at_a_bound_belongs_to_what_comes_after_it():
+    """So that of the numbers in [0, 1) each choice has its share to the last one, and what has none is never drawn."""
+    choice = Choice([(0, 1), (1, 0), (1, 2)], [1, 1, 2])
+    drawn = [choice.draw(always(number), (2,)).tolist() for number in (0.0, np.nextafter(0.25, 0), 0.25, 0.5)]
+    assert drawn == [[0, 0], [0, 0], [1, 1], [2, 2]]
+    weights = {"ar-de": 1, "de-en": 1, "en-ar": 2}
+    assert plan(alpha=0, pair_weights=weights).draw(always(0.0), 0, 3, 2)[0].all()
+    assert (
+        plan(alpha=0.25, pair_weights=weights, language_weights={"ar": 1, "de": 1, "en": 2})
+        .draw(always(0.25), 0, 3, 2)[0]
+        .all()
+    )
 
 
 @pytest.mark.parametrize(

@@ -230,3 +230,11 @@ def test_the_seed_of_a_generator_counts_where_there_is_no_other():
     assert torch.equal(seeded.get_state(), before)
     assert batches(generator=seeded, seed=3) == batches(seed=3)
     assert batches(generator=torch.Generator()) == batches()
+
+
+def test_what_the_trainer_passes_can_be_asked_for():
+    """As of any batch sampler of sentence-transformers: loaders look at it."""
+    passed = {"drop_last": True, "valid_label_columns": ["label"], "generator": torch.Generator(), "seed": 4}
+    sampler = HybridBatchSampler(dense(60), 6, **passed)
+    assert {name: getattr(sampler, name) for name in passed} == passed
+    assert sampler.batch_size == 6

@@ -130,11 +130,14 @@ def test_a_pool_without_a_free_item_says_so_and_stays():
     assert take(stream, {0}, groups) is None
 
 
-def test_one_free_item_is_found():
-    """Whatever else is taken, again and again: the item that is left is drawn."""
+@pytest.mark.parametrize("groups", [None, np.arange(60) // 2 * 2])
+@pytest.mark.parametrize("elsewhere", [(), range(100, 200)])
+def test_one_free_item_is_found(groups, elsewhere):
+    """Whatever else is taken, in other pools too, again and again: the item that is left is drawn."""
     stream = ItemStream(pool(), seed=3, start=0)
     for _ in range(50):
-        assert take(stream, set(ITEMS) - {30}) == 30
+        taken = {item if groups is None else groups[item] for item in ITEMS if item != 30}
+        assert take(stream, {*taken, *elsewhere}, groups) == 30
 
 
 def test_nothing_is_lost_whatever_is_taken():
@@ -150,6 +153,23 @@ def test_nothing_is_lost_whatever_is_taken():
     assert len(waiting) == stream.behind
     assert len(drawn) == stream.drawn
     assert Counter([*drawn, *waiting]) == Counter(stream.at(0, len(drawn) + len(waiting)).tolist())
+
+
+def test_nothing_ahead():
+    """No draws, first of all or later, are no items of the type that items have."""
+    stream = ItemStream(pool(), seed=3, start=5)
+    for _ in range(2):
+        assert stream.peek(0).tolist() == stream.at(5, 0).tolist() == []
+        assert stream.peek(0).dtype == stream.at(5, 0).dtype == np.int64
+        take(stream)
+
+
+def test_a_pool_is_searched_only_after_many_misses(monkeypatch):
+    """To see whether a large pool has a free item takes long, and a few taken ones in a row are no reason to."""
+    stream = ItemStream(Pool((0,), (0,), (500,)), seed=3, start=0)
+    first = stream.at(0, 20).tolist()
+    monkeypatch.setattr(Pool, "chunks", lambda *_: pytest.fail("the pool was searched"))
+    assert take(stream, set(first[:15]), np.arange(500)) == first[15]
 
 
 @pytest.mark.parametrize(("draws", "most"), [(1, 20), (100, 4)])
