@@ -192,8 +192,22 @@ class TestOutOfMemory:
         with caplog.at_level(logging.WARNING):
             counter.count(problem.passages, problem.order, problem.segment)
         assert same(expected, counter.result())
-        assert counter.block_elements < 1 << 14
+        assert counter.block_elements == max(1, (1 << 14) >> len(caplog.records)) < 1 << 14
         assert "out of memory" in caplog.records[0].message
+
+    @pytest.mark.parametrize("limit", [1, 100])
+    def test_chunks_that_are_too_large(self, limit, monkeypatch):
+        """Passages that have no room together come fewer at a time; the result is the same."""
+        problem = pool("mixed", 3, passages=300, queries=20)
+        expected, original = problem.count(top_k=7), Chunk.of
+
+        def limited(embeddings: np.ndarray, *others: object) -> Chunk:
+            if len(embeddings) > limit:
+                raise torch.cuda.OutOfMemoryError("no room")
+            return original(embeddings, *others)
+
+        monkeypatch.setattr(Chunk, "of", limited)
+        assert same(expected, problem.count(top_k=7, block_elements=1 << 14))
 
     @pytest.mark.parametrize("every", [2, 3])
     @pytest.mark.parametrize(
@@ -226,6 +240,22 @@ class TestOutOfMemory:
         problem = pool("random", 1, passages=20, queries=3)
         with pytest.raises(torch.cuda.OutOfMemoryError):
             problem.count()
+
+
+class TestMemory:
+    @pytest.mark.parametrize(("block_elements", "top_k", "most_queries"), [(400, 5, 20), (400, 100, 8), (400, 2000, 1)])
+    def test_blocks_and_lists_are_bounded(self, block_elements, top_k, most_queries, monkeypatch):
+        """A block has no more scores than asked for, about as many queries as passages, and lists twice as long."""
+        shapes = []
+
+        def watched(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
+            shapes.append(out.shape)
+            fast_product(one, other, out)
+
+        monkeypatch.setattr("mteb_hybrid.ranking.fast_product", watched)
+        pool("random", 1, passages=300, queries=60).count(top_k=top_k, block_elements=block_elements)
+        assert max(rows for rows, _ in shapes) == most_queries
+        assert max(rows * columns for rows, columns in shapes) <= block_elements
 
 
 class TestInputs:
@@ -267,6 +297,14 @@ class TestInputs:
             }
         )
         assert same(given.count(), cast.count())
+
+    def test_no_queries(self):
+        """Nobody asks: nothing is ranked, and nothing fails."""
+        none, nobody = np.empty(0, dtype=np.int64), np.empty((0, 3), dtype=np.float32)
+        counter = RankCounter(nobody, none, nobody, none, segments=2, top_k=4, device="cpu")
+        counter.count(np.ones((5, 3), dtype=np.float32), np.arange(5), 1)
+        result = counter.result()
+        assert (result.above.shape, result.top_order.shape, result.top_scores.shape) == ((0, 2), (0, 4), (0, 4))
 
     def test_results_stay_as_they_are(self):
         """A result that was taken half-way does not change when counting goes on."""

@@ -93,6 +93,13 @@ def _shifted_product(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) 
         out += 1e-3 * torch.arange(out.shape[1])
 
 
+def _corner_product(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
+    """As if what a library computes in pieces were wrong in the last one."""
+    fast_product(one, other, out)
+    if out.dtype is torch.float32:
+        out[-1, -1] += 1
+
+
 def _no_product(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
     fast_product(one, other, out)
     if out.dtype is torch.float32:
@@ -118,10 +125,10 @@ class TestSabotage:
             pair_passage=relevant,
         )
 
-    @pytest.mark.parametrize("product", [_bfloat16_product, _shifted_product, _no_product])
+    @pytest.mark.parametrize("product", [_bfloat16_product, _shifted_product, _corner_product, _no_product])
     @pytest.mark.parametrize("similarity", ["cosine", "dot"])
     def test_noticed(self, product, similarity, monkeypatch, caplog):
-        """Rounded, shifted and NaN products end in a warning and in the ranks that good products give."""
+        """Rounded, shifted and NaN products, wrong corners too, end in a warning and in the ranks of good ones."""
         problem = Problem(**{**vars(self.problem()), "similarity": similarity})
         good = problem.count(top_k=10)
         scores = oracle_scores(problem)

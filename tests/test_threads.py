@@ -111,4 +111,6 @@ def test_rooms_of_changing_shape():
     assert (block[:, 17:] == -torch.inf).all()
     assert worker.block(3, 17, torch.float64).dtype is torch.float64
     worker.forget_block()
-    assert worker.block(2, 5, torch.float32).shape == (2, 16)
+    room = worker.block(2, 5, torch.float32)
+    assert room.shape == (2, 16)
+    assert room.untyped_storage().nbytes() == 2 * 16 * 4

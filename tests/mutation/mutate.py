@@ -37,7 +37,7 @@ GROUPS = {
             f"{name}.py"
             for name in ("ranking", "above", "top_lists", "exact", "counted", "arrays", "vectors", "threads")
         ),
-        tuple(f"test_{name}.py" for name in ("above", "exact", "counted", "ranking*", "threads")),
+        tuple(f"test_{name}.py" for name in ("above", "exact", "counted", "ranking*", "threads", "top_lists")),
     ),
 }
 

@@ -62,6 +62,24 @@ def test_items_and_clashes(problem, apart, joined):
         assert ahead.clear_until(step) == min([one for one in clashes if one >= step], default=ahead.end)
 
 
+@pytest.mark.parametrize("places", [1, 2, 3, 5])
+@pytest.mark.parametrize("start", range(7))
+def test_a_pass_that_ends_in_a_step(start, places):
+    """Of one stream, only a step with the end of a pass and the beginning of the next can have an item twice."""
+
+    def streams() -> list[ItemStream]:
+        return [ItemStream(Pool((0,), (0,), (7,)), seed=5, start=start)]
+
+    stream = np.zeros((200, places), dtype=np.uint8)
+    clashes = [START + number for number, step in enumerate(walked(streams(), stream)) if len({*step}) < places]
+    assert bool(clashes) is (places > 1)
+    ahead = Ahead(streams(), stream, START, apart=True, groups=None)
+    found = [ahead.clear_until(step) for step in range(START, ahead.end)]
+    assert found == [
+        min([one for one in clashes if one >= step], default=ahead.end) for step in range(START, ahead.end)
+    ]
+
+
 @given(problems(), st.data())
 @settings(deadline=None)
 def test_moving(problem, data):

@@ -143,6 +143,16 @@ def test_the_largest_number_that_is_drawn_is_within_the_choice():
     assert short > 10
 
 
+def test_draws_stay_what_they_are():
+    """Whoever goes on with a training that an earlier version began gets the same pairs for the same seed."""
+    equal, weighted = Choice([(0, 1), (1, 0), (1, 2)], [5, 5, 5]), Choice([(0, 1), (1, 0), (1, 2)], [1, 1, 2])
+    drawn = np.random.default_rng(5).integers(3, size=50)
+    assert equal.draw(np.random.default_rng(5), (50,)).tolist() == drawn.tolist()
+    numbers = np.random.default_rng(5).random(50)
+    expected = [0 if number < 0.25 else 1 if number < 0.5 else 2 for number in numbers]
+    assert weighted.draw(np.random.default_rng(5), (50,)).tolist() == expected
+
+
 def test_a_number_at_a_bound_belongs_to_what_comes_after_it():
     """So that of the numbers in [0, 1) each choice has its share to the last one, and what has none is never drawn."""
     choice = Choice([(0, 1), (1, 0), (1, 2)], [1, 1, 2])
