@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 EXPLAINED = Path(__file__).with_name("explained.toml")
+_EARLIER = " Of faults that earlier runs had tried (`--fates`), at other commits, what they noted stands."
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,11 @@ def write_log(path: Path, records: Sequence[Record], options: argparse.Namespace
     reasons = {reason: [record.explained[reason] for record in records] for reason in sorted(_reasons(records))}
     kinds = [(reason, *(str(count or "") for count in counts)) for reason, counts in reasons.items()]
     unexplained = [f"- {one.module}:{one.line}: `{one.change}`" for record in records for one in record.unexplained]
+    earlier = _EARLIER if options.fates else ""
     path.write_text(
         f"""# What `make mutants` did last
 
-{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, seed {options.seed}.
+{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, seed {options.seed}.{earlier}
 
 {_table(head, rows)}
 
