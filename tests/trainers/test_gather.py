@@ -27,10 +27,11 @@ def own_tensor(process: int) -> torch.Tensor:
 
 
 def weights(process: int, dim: int) -> torch.Tensor:
-    """What a process multiplies the joined tensor with, so that the processes' gradients differ; not contiguous."""
+    """What a process multiplies the joined tensor with, so that gradients differ; those of one are not contiguous."""
     joined = [size * (1 + (place == dim)) for place, size in enumerate(SHAPE)]
     generator = torch.Generator().manual_seed(10 + process)
-    return torch.randn(joined[::-1], generator=generator, dtype=torch.float64).permute(2, 1, 0)
+    turned = torch.randn(joined[::-1], generator=generator, dtype=torch.float64).permute(2, 1, 0)
+    return turned.contiguous() if process else turned
 
 
 def alone(dim: int) -> list[torch.Tensor]:
