@@ -70,6 +70,8 @@ class EmbeddingStore:
         self._apart: set[tuple[int, Hashable]] = set()
         self._depth = 0
         self._warned = False
+        self.has_dropped = False
+        """Whether embeddings had to be dropped since the store was empty: more than there is room for is at work."""
 
     @property
     def nbytes(self) -> int:
@@ -120,6 +122,7 @@ class EmbeddingStore:
         while self.nbytes > self.max_bytes and self._shelves:
             (owner, _), _ = self._shelves.popitem(last=False)
             self._drop_derived(owner)
+            self.has_dropped = True
             if not self._warned:
                 self._warned = True
                 logger.warning(
@@ -184,9 +187,12 @@ class EmbeddingStore:
         self._states.clear()
         self._held.clear()
         self._apart.clear()
+        self.has_dropped = False
 
     def _forget_if_changed(self, model: object) -> None:
         identity = id(model)
+        if self._depth and identity in self._states:  # nobody trains it within a run, and looking takes a while
+            return
         state = weights_state(model)
         if identity not in self._states:
             try:

@@ -96,9 +96,9 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
     if isinstance(tasks, Iterator):  # is looked at more than once
         tasks = list(tasks)
     model = searched(model, tasks)
-    prepare(evaluate, model, tasks, **options)
+    evaluated = prepare(evaluate, model, tasks, **options)
     write_whole()
-    with STORE.run(), together(tasks):
+    with STORE.run(), together(evaluated):
         try:
             result = evaluate(model, tasks, **options)
         except UnboundLocalError as error:  # how MTEB ends where its filters have left nothing

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mteb_hybrid.tasks.embedder import Embedder
     from mteb_hybrid.tasks.ranked import RankedSubset
 
+    JointSubset = Callable[[Callable[[Sequence[str]], bool], Collection[str]], "PoolSubset | None"]
+
 
 class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
     """Retrieval in a parallel collection.
@@ -90,47 +92,62 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         planned, loaded = self._planned()[subset], self._loaded
         where = f"{self.metadata.name} {subset}"
         pool = self._pool(data_split["corpus"], where)
-        ranked = self._made(data_split, planned, pool, where, pooled=self.pooled)
-        if loaded is None or subset not in self._tables or not self._is_as_loaded(subset):
+        ranked = self._pool_subset(data_split, planned, pool, where, pooled=self.pooled)
+        if loaded is None or not self._is_as_loaded(subset):
             return ranked
-        together = functools.partial(self._together, loaded, planned.query_language)
-        return replace(ranked, collection=loaded.collection, together=together)
+        joint = functools.partial(self._joint, loaded, planned.query_language)
+        return replace(ranked, collection=loaded.collection, joint=joint)
 
     def _is_as_loaded(self, subset: str) -> bool:
         """Whether the data of a subset is what `load_data` made, and nobody has put other data in its place."""
-        loaded = self._tables[subset]
+        loaded = self._tables.get(subset)
         splits = self.dataset[subset].values()
-        return all(table is own for split in splits for table, own in zip(_tables(split), loaded, strict=True))
+        return loaded is not None and all(
+            table is own for split in splits for table, own in zip(_tables(split), loaded, strict=True)
+        )
 
-    def _together(
+    def _joint(
         self, loaded: ParallelData, language: str, has: Callable[[Sequence[str]], bool], without: Collection[str]
     ) -> PoolSubset | None:
-        """See `PoolSubset.together`."""
+        """See `PoolSubset.joint`."""
         searched = {
             passage_language
-            for subset in self._kept().values()
+            for subset in self._evaluated().values()
             if subset.query_language == language
             for passage_language in subset.passage_languages
         }
-        known = {name for name in loaded.searched if has(loaded.parts[name].passages)}
-        if len(wanted := searched & known - set(without)) < 2:
+        wanted = searched.difference(without)
+        if len(wanted) > 1:
+            wanted = {name for name in wanted if self._is_known(loaded, name, has)}
+        if len(wanted) < 2:
             return None
-        pooled = known.issuperset(type(self).collection().languages) and self._is_pooled_beside(language)
+        whole = tuple(type(self).collection().languages)
+        pooled = self._is_pooled_beside(language) and all(self._is_known(loaded, name, has) for name in whole)
         asked = Subset(language, tuple(name for name in loaded.searched if pooled or name in wanted))
         where = f"{self.metadata.name}, questions in {language}"
         pool = Pool.joined([self._pool(loaded.corpora[name], where) for name in asked.passage_languages], where)
         queries, relevant = loaded.questions(asked)
-        return self._made({"queries": queries, "relevant_docs": relevant}, asked, pool, where, pooled=pooled)
+        return self._pool_subset({"queries": queries, "relevant_docs": relevant}, asked, pool, where, pooled=pooled)
+
+    @staticmethod
+    def _is_known(loaded: ParallelData, language: str, has: Callable[[Sequence[str]], bool]) -> bool:
+        return language in loaded.searched and has(loaded.parts[language].passages)
+
+    def _evaluated(self) -> dict[str, Subset]:
+        """The kept subsets; in a run those of them whose results are not in the cache."""
+        kept = self._kept()
+        here = next((one.subsets for one in evaluated_together() if one.task is self), kept.keys())
+        return {name: subset for name, subset in kept.items() if name in here}
 
     def _is_pooled_beside(self, language: str) -> bool:
         """Whether a task of the same run asks the questions of a language of the whole collection."""
         return any(
-            task.pooled and type(task).collection == type(self).collection and language in task._kept()  # noqa: SLF001
-            for task in evaluated_together()
-            if isinstance(task, AbsTaskParallelRetrieval)
+            one.task.pooled and type(one.task).collection == type(self).collection and language in one.subsets
+            for one in evaluated_together()
+            if isinstance(one.task, AbsTaskParallelRetrieval)
         )
 
-    def _made(self, split: Any, subset: Subset, pool: Pool, where: str, *, pooled: bool) -> PoolSubset:
+    def _pool_subset(self, split: Any, subset: Subset, pool: Pool, where: str, *, pooled: bool) -> PoolSubset:
         data = JudgedQueries.of(
             split,
             pool.languages_of,
@@ -168,7 +185,7 @@ class PoolSubset:
         pool: Its passages.
         collection: Name and revision of the collection that they are of; None if they are of none, or are not known to
             be as they were there.
-        together: Makes the subset that this one and others of its query language are parts of, given which passages
+        joint: Makes the subset that this one and others of its query language are parts of, given which passages
             are embedded already and which languages to leave out; None if there are no others. So that nothing is
             encoded in vain, it searches no passages but embedded ones.
     """
@@ -176,7 +193,7 @@ class PoolSubset:
     data: JudgedQueries
     pool: Pool
     collection: tuple[str, str] | None = None
-    together: Callable[[Callable[[Sequence[str]], bool], Collection[str]], PoolSubset | None] | None = None
+    joint: JointSubset | None = None
 
     def language_of(self, passage_id: str) -> int:
         """Language of a passage as a position in the pool's languages; KeyError for an unknown passage."""

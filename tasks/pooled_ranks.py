@@ -16,6 +16,7 @@ import numpy as np
 from mteb.types import PromptType
 
 from mteb_hybrid.embeddings import STORE
+from mteb_hybrid.errors import EmbeddingError
 from mteb_hybrid.tasks.dense import Embedded, rank_embedded, similarity_on
 from mteb_hybrid.tasks.ranked import RankedSubset, list_depth
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mteb_hybrid.tasks.embedder import Embedder
-    from mteb_hybrid.tasks.parallel import PoolSubset
+    from mteb_hybrid.tasks.parallel import JointSubset, PoolSubset
     from mteb_hybrid.tasks.pool import Pool
     from mteb_hybrid.tasks.ranked import JudgedQueries
 
@@ -41,42 +42,53 @@ def rank_subset(embedder: Embedder, subset: PoolSubset, *, top_k: int) -> Ranked
     Raises:
         EmbeddingError: The model's embeddings cannot be ranked; raised before anything is scored.
     """
-    known = _recalled(embedder, subset)
-    for ranks in known:
+    for ranks in _recalled(embedder, subset):
         part = ranks.part(subset.data, subset.pool, top_k=top_k)
         if part is not None and part.similarity == similarity_on(embedder, subset.data, subset.pool):
             return part
     embedded = Embedded.of(embedder, subset.data, subset.pool)
-    shared = subset.collection is not None and _is_shared(embedder, embedded)
-    if shared and not top_k:
-        made = _ranked_together(embedder, subset, embedded, known)
-        part = None if made is None else made.part(subset.data, subset.pool, top_k=top_k)
+    if not top_k and subset.joint is not None and _is_shared(embedder, embedded):
+        joint = _ranked_jointly(embedder, subset, subset.joint, embedded)
+        part = None if joint is None else joint.part(subset.data, subset.pool, top_k=top_k)
         if part is not None:
             return part
     ranked = rank_embedded(embedder, subset.data, subset.pool, embedded, top_k=top_k)
-    if shared:
-        _remember(embedder, subset, (*known, PooledRanks.of(ranked, subset.pool)))
+    if _is_shared(embedder, embedded):
+        _remember(embedder, subset, PooledRanks.of(ranked, subset.pool, depth=0))
     return ranked
 
 
-def _ranked_together(
-    embedder: Embedder, subset: PoolSubset, embedded: Embedded, known: tuple[PooledRanks, ...]
+def _ranked_jointly(
+    embedder: Embedder, subset: PoolSubset, make: JointSubset, embedded: Embedded
 ) -> PooledRanks | None:
-    """The ranks of all subsets that ask in a subset's language, as far as they are not known; None if that is none."""
+    """The ranks of all subsets that ask in a subset's language, as far as they are not known; None if that is none.
+
+    A model that cannot embed a question of another subset fails there, and not here.
+    """
 
     def has(passages: Sequence[str]) -> bool:
         return embedder.has(passages, PromptType.document)
 
-    without = {language for ranks in known for language in ranks.contents}
-    whole = None if subset.together is None else subset.together(has, without)
-    if whole is None:
+    without = {language for ranks in _recalled(embedder, subset) for language in ranks.contents}
+    if STORE.has_dropped or _is_given_up(embedder, subset):
         return None
-    pooled = Embedded.of(embedder, whole.data, whole.pool)
+    joint = make(has, without)
+    if joint is None:
+        return None
+    try:
+        embedder.embed(joint.data.queries, PromptType.query)
+    except EmbeddingError:
+        _give_up(embedder, subset)
+        return None
+    if STORE.has_dropped:
+        return None
+    pooled = Embedded.of(embedder, joint.data, joint.pool)
     if pooled.similarity != embedded.similarity or not _is_shared(embedder, pooled):
         return None
-    ranked = rank_embedded(embedder, whole.data, whole.pool, pooled, top_k=list_depth(whole.data))
-    made = PooledRanks.of(ranked, whole.pool)
-    _remember(embedder, subset, (*known, made))
+    depth = list_depth(joint.data)
+    ranked = rank_embedded(embedder, joint.data, joint.pool, pooled, top_k=depth)
+    made = PooledRanks.of(ranked, joint.pool, depth=depth)
+    _remember(embedder, subset, made)
     return made
 
 
@@ -92,11 +104,22 @@ def _recalled(embedder: Embedder, subset: PoolSubset) -> tuple[PooledRanks, ...]
     return found or ()
 
 
-def _remember(embedder: Embedder, subset: PoolSubset, known: tuple[PooledRanks, ...]) -> None:
-    STORE.remember(embedder.model, _name(embedder, subset), known, keys=_keys(embedder))
+def _remember(embedder: Embedder, subset: PoolSubset, ranks: PooledRanks) -> None:
+    if subset.collection is not None:
+        kept = (*_recalled(embedder, subset), ranks)
+        STORE.remember(embedder.model, _name(embedder, subset), kept, keys=_keys(embedder))
 
 
-def _name(embedder: Embedder, subset: PoolSubset) -> Hashable:
+def _is_given_up(embedder: Embedder, subset: PoolSubset) -> bool:
+    return STORE.recall(embedder.model, ("given up", *_name(embedder, subset))) is not None
+
+
+def _give_up(embedder: Embedder, subset: PoolSubset) -> None:
+    """Try no more: every attempt would encode the questions of all subsets anew."""
+    STORE.remember(embedder.model, ("given up", *_name(embedder, subset)), True, keys=_keys(embedder))
+
+
+def _name(embedder: Embedder, subset: PoolSubset) -> tuple[Hashable, ...]:
     return ("ranks", subset.collection, subset.data.query_language, *_keys(embedder))
 
 
@@ -135,8 +158,8 @@ class PooledRanks:
     similarity: str
 
     @classmethod
-    def of(cls, ranked: RankedSubset, pool: Pool) -> PooledRanks:
-        """Ranks in a pool, counted in each relevant passage's own language too, to be kept."""
+    def of(cls, ranked: RankedSubset, pool: Pool, *, depth: int) -> PooledRanks:
+        """Ranks in a pool, counted in each relevant passage's own language too, to be kept with lists of a depth."""
         data = ranked.data
         assert ranked.own_rank is not None
         pair = _numbers(data.pair_query, pool.rows(data.pair_id.tolist()), len(data.query_ids))
@@ -150,9 +173,9 @@ class PooledRanks:
             pair=pair[order],
             rank=ranked.rank[order],
             own_rank=ranked.own_rank[order],
-            top_id=ranked.top_id,
-            top_language=ranked.top_language,
-            top_score=ranked.top_score,
+            top_id=ranked.top_id[:, :depth].copy(),
+            top_language=ranked.top_language[:, :depth].copy(),
+            top_score=ranked.top_score[:, :depth].copy(),
             similarity=ranked.similarity,
         )
 

@@ -14,7 +14,7 @@ from mteb_hybrid.errors import StorageError
 from mteb_hybrid.tasks.predictions import check_predictions
 from mteb_hybrid.tasks.ranked import asked_depth
 from mteb_hybrid.tasks.result_files import forget, watch
-from mteb_hybrid.tasks.together import our_tasks
+from mteb_hybrid.tasks.together import Evaluated, our_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> None:
+def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) -> list[Evaluated]:
     """Before a run: see that the data of what is to be evaluated can be had, and set results of other data aside.
 
     MTEB does not write its results at once: a run that was killed may leave half a file, on which every later run would
@@ -42,6 +42,9 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
         model: The model of the run, as the user gave it.
         tasks: The tasks of the run.
         options: The run's options.
+
+    Returns:
+        Our tasks, and what of them is to be evaluated.
 
     Raises:
         MtebHybridError: The data of a task cannot be had, ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth, or the
@@ -64,14 +67,16 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
     for path in paths:
         watch(path)
     results = [None if meta is None else _load(cache, task.metadata.name, meta) for task in ours]
+    missing = [Evaluated(task, _missing(task, result)) for task, result in zip(ours, results, strict=True)]
     if options.get("raise_error", True) and strategy != "only-cache":
-        for task, result in zip(ours, results, strict=True):
-            if not _is_complete(task, result):
-                task.check()
+        for one in missing:
+            if one.subsets:
+                one.task.check()
     if meta is not None:
         for task, result, path in zip(ours, results, paths, strict=True):
             _set_aside(task, result, path, str(meta.name))
             _complete_meta(path, meta)
+    return missing
 
 
 def _load(cache: Any, task: str, meta: ModelMeta) -> Any:
@@ -90,13 +95,13 @@ def _load(cache: Any, task: str, meta: ModelMeta) -> Any:
         return None
 
 
-def _is_complete(task: AbsTaskRankedRetrieval, result: Any) -> bool:
-    """Whether a cached result has all that a task is to evaluate, on the same data."""
+def _missing(task: AbsTaskRankedRetrieval, result: Any) -> frozenset[str]:
+    """The subsets that a task is to evaluate and that a cached result, on the same data, does not have."""
+    kept = frozenset(task.hf_subsets)
     if result is None or result.dataset_revision != task.metadata.revision:
-        return False
-    return all(
-        {row["hf_subset"] for row in result.scores.get(split, ())} >= set(task.hf_subsets) for split in task.eval_splits
-    )
+        return kept
+    done = ({row["hf_subset"] for row in result.scores.get(split, ())} for split in task.eval_splits)
+    return kept.difference(set.intersection(*done))
 
 
 def _set_aside(task: AbsTaskRankedRetrieval, result: Any, path: Path, model: str) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
 
-_together: ContextVar[tuple[Any, ...]] = ContextVar("tasks that are evaluated together", default=())
+_together: ContextVar[tuple[Evaluated, ...]] = ContextVar("tasks that are evaluated together", default=())
 
 
 def all_tasks(tasks: Any) -> Iterator[Any]:
@@ -31,16 +32,29 @@ def our_tasks(tasks: Any) -> Iterator[AbsTaskRankedRetrieval]:
     yield from (task for task in all_tasks(tasks) if isinstance(task, AbsTaskRankedRetrieval))
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A task of a run, and what of it is evaluated.
+
+    Attributes:
+        task: The task.
+        subsets: Names of its subsets, but for those whose results are in the cache.
+    """
+
+    task: AbsTaskRankedRetrieval
+    subsets: frozenset[str]
+
+
 @contextlib.contextmanager
-def together(tasks: Any) -> Iterator[None]:
+def together(evaluated: Iterable[Evaluated]) -> Iterator[None]:
     """Within it, `evaluated_together` gives these tasks: what one of them works out may serve another."""
-    token = _together.set(tuple(our_tasks(tasks)))
+    token = _together.set(tuple(evaluated))
     try:
         yield
     finally:
         _together.reset(token)
 
 
-def evaluated_together() -> tuple[AbsTaskRankedRetrieval, ...]:
+def evaluated_together() -> tuple[Evaluated, ...]:
     """Our tasks in the `mteb.evaluate` that is running; none outside of it."""
     return _together.get()

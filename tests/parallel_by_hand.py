@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import mteb
+import pytest
 
+from mteb_hybrid import ranking
 from mteb_hybrid.collections import LanguagePart, ParallelCollection
 from mteb_hybrid.tasks import AbsTaskParallelRetrieval
 from mteb_hybrid.tasks.settings import Setting, eval_langs
@@ -73,3 +75,17 @@ def evaluate(model, tasks, folder: Path | None = None, cache=None) -> dict[str, 
 def files(folder: Path) -> dict[str, bytes]:
     """What is written for a run."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many scores the fast product computes."""
+    pairs: list[int] = []
+    product = ranking.fast_product
+
+    def counting(queries, passages, out):
+        pairs.append(len(queries) * len(passages))
+        product(queries, passages, out)
+
+    monkeypatch.setattr(ranking, "fast_product", counting)
+    return pairs

@@ -60,13 +60,11 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
             )
         return None
     if not (path / "modules.json").is_file() and not (path / "config_sentence_transformers.json").is_file():
-        message = (
-            f"{path} is a directory but not a sentence-transformers model: it has neither modules.json nor "
-            f"config_sentence_transformers.json. Save it with SentenceTransformer({model!r}).save(DIR) and run that"
-        )
-        if model.startswith(_PATHS):
-            raise ModelDirectoryError(message)
-        logger.warning("%s", message)  # a model on the hub may have the same name
+        logger.warning(
+            "%s is a directory but not a sentence-transformers model: it has neither modules.json nor "
+            "config_sentence_transformers.json. Save it with SentenceTransformer(%r).save(DIR) and run that.",
+            path, model,
+        )  # fmt: skip
         return None
     path = path.resolve()
     found = directory_revision(path)

@@ -92,16 +92,6 @@ class TestUnusable:
             mteb.get_model(name)
         assert str(tiny if name.startswith(("./", "~")) else "no") in str(caught.value)
 
-    @pytest.mark.parametrize("path", ["./plain", "../tiny/plain", "{}/plain"])
-    def test_a_folder_without_a_model(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-        """What transformers has saved, say: an error with what to do if it is named as a path, a warning if not."""
-        (tmp_path / "tiny" / "plain").mkdir(parents=True)
-        (tmp_path / "tiny" / "plain" / "config.json").write_text("{}", encoding="utf-8")
-        monkeypatch.chdir(tmp_path / "tiny")
-        with pytest.raises(ModelDirectoryError, match=r"not a sentence-transformers model.*\.save\(DIR\) and run that"):
-            mteb.get_model(path.format(tmp_path / "tiny"))
-        assert directory_meta("plain") is None
-
     def test_names_go_to_the_hub(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A name that is no directory reaches MTEB's own from_hub with all its arguments, and its answer returns."""
         calls: list[tuple[Any, ...]] = []

@@ -1,5 +1,6 @@
-"""Fixtures of the MIRACL tests."""
+"""Fixtures of the tests of MIRACL and of parallel collections."""
 
 from miracl_folders import data, folders
+from parallel_by_hand import counted
 
-__all__ = ["data", "folders"]
+__all__ = ["counted", "data", "folders"]

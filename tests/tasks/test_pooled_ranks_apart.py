@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import mteb
 import numpy as np
 import pytest
 import torch
@@ -275,6 +276,87 @@ def test_judgments_that_were_added_in_place():
     after = added().evaluate(model, encode_kwargs={})
     assert after == added().evaluate(CountingEncoder(), encode_kwargs={})
     assert before == task(P, reversed_collection).evaluate(model, encode_kwargs={})
+
+
+@pytest.mark.parametrize("column", ["passages", "queries"])
+def test_another_collection_of_the_same_name(column):
+    """With one other text, by hand with the same model: what is not the same to the letter is not taken."""
+
+    def other_part(language):
+        here = even(language)
+        texts = getattr(here, column)
+        return dataclasses.replace(here, **{column: (f"{language} another", *texts[1:])})
+
+    def other():
+        return ParallelCollection("even", "1", MORE, other_part)
+
+    model = CountingEncoder()
+    for setting in (P, X, M):
+        task(setting, even_collection).evaluate(model, encode_kwargs={})
+    for setting in (P, X, M):
+        found = task(setting, other).evaluate(model, encode_kwargs={})
+        assert found == task(setting, other).evaluate(CountingEncoder(), encode_kwargs={})
+
+
+def test_lists_are_there_the_second_time():
+    """By hand: the pooled ranks are kept, their lists are not, and the scores that need lists are the same."""
+    model = CountingEncoder()
+    before = task(P, even_collection).evaluate(model, encode_kwargs={})
+    assert task(P, even_collection).evaluate(model, encode_kwargs={}) == before
+    assert "exposure_fairness_at_100" in before["de"]
+
+
+def test_a_question_that_cannot_be_embedded(counted):
+    """It is asked of its own language alone: the cross-lingual task has its results, whatever is evaluated with it."""
+
+    def bad_part(language):
+        here = even(language)
+        if language != "de":
+            return here
+        more = {"query_ids": "own", "queries": "de bad", "relevant": (0,)}
+        return dataclasses.replace(here, **{name: (*getattr(here, name), value) for name, value in more.items()})
+
+    class Refusing(CountingEncoder):
+        def vector(self, text):
+            return np.zeros(16, np.float32) if text == "de bad" else hashed_vector(text)
+
+    tasks = [task(setting, lambda: ParallelCollection("bad", "1", MORE, bad_part)) for setting in (X, P)]
+    for one in tasks:
+        type(one).collection = staticmethod(type(tasks[0]).collection)
+    model = Refusing()
+    run = mteb.evaluate(model, tasks, cache=None, show_progress_bar=False, co2_tracker=False, raise_error=False)
+    assert [result.task_name for result in run.task_results] == ["MineCrossLingual"]
+    assert [error.task_name for error in run.exceptions] == ["MineMultilingual"]
+    assert model.seen["query", "de bad"] == 2  # once in a pass, which is not tried again
+
+
+def test_judgments_added_everywhere(counted):
+    """Nothing fits the pass that is made for each query language; it is made once."""
+    made = task(X, even_collection)
+    made.load_data()
+    for by_split in made.dataset.values():
+        split = by_split["test"]
+        split["relevant_docs"]["0"][split["corpus"]["id"][7]] = 1
+    made.evaluate(CountingEncoder(), encode_kwargs={})
+    assert sum(counted) <= 2 * 30 * 12 * 12
+
+
+@pytest.mark.parametrize("texts", [2, 5, 12, 13])
+def test_a_store_that_is_too_small(texts, counted, monkeypatch):
+    """Passes that could not last are not made: as many texts are encoded, and hardly more is compared."""
+    monkeypatch.setattr(STORE, "max_bytes", texts * 12 * 16 * 4)
+    done = []
+    for passes in (True, False):
+        if not passes:
+            monkeypatch.setattr("mteb_hybrid.tasks.pooled_ranks._ranked_jointly", lambda *args: None)
+        model = CountingEncoder()
+        scores = evaluate(model, [task(setting, even_collection) for setting in (M, X, P)])
+        done.append((scores, model.seen.total(), sum(counted)))
+        counted.clear()
+    (scores, encoded, compared), (expected, least, usual) = done
+    assert scores == expected
+    assert encoded <= least
+    assert compared <= 1.1 * usual
 
 
 def test_ids_that_are_numbers():
