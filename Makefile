@@ -3,7 +3,7 @@
 #   make test   an environment, the package, its tests
 #   make fuzz   an environment, the package, hostile input for its readers for half an hour
 #   make torture  an environment, the package, kill -9 at random moments, full disks; a quarter of an hour; writes its log
-#   make mutants  an environment, the package, small faults in its core, of which tests must notice nearly all; an hour or two
+#   make mutants  an environment, the package, small faults in its core, of which tests must notice nearly all; a few hours
 #   make versions   fresh environments with the lowest and the newest of everything, and the table of docs/versions.md
 # PIP_ARGS passes options on to pip, for instance the address of torch's CPU builds:
 #   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"

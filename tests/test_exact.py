@@ -47,6 +47,17 @@ def test_operations(dimension, monkeypatch):
         assert all(torch.equal(again[0], one) for one in again[1:])
 
 
+def test_all_of_it_is_done_on_one_device():
+    """Where the vectors are, torch's device without memory for one, everything is."""
+    meta = torch.device("meta")
+    arithmetic, vectors = ExactArithmetic(4, meta), torch.empty((7, 4), device=meta)
+    pairs, lengths = torch.zeros(9, dtype=torch.int64, device=meta), arithmetic.lengths(vectors)
+    divided = arithmetic.divided(vectors, lengths, torch.float64)
+    products = arithmetic.products(divided, pairs, vectors, pairs)
+    assert {found.device for found in (lengths, divided, products)} == {meta}
+    assert (lengths.shape, divided.shape, products.shape) == ((7,), (7, 4), (9,))
+
+
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 11])
 def test_tree_sum(width):
     """Integers are summed exactly, over the last dimension of any shape."""

@@ -17,7 +17,7 @@ from ranking_problems import (
     same,
 )
 
-from mteb_hybrid import ranking
+from mteb_hybrid import arrays, ranking
 from mteb_hybrid.above import Above
 from mteb_hybrid.arrays import Mask, positions_within
 from mteb_hybrid.ranking import RankCounter, fast_product
@@ -160,6 +160,12 @@ class TestTorchArrays:
         second.restore(first.result())
         second.count(problem.passages[1000:], problem.order[1000:], problem.segment[1000:])
         assert same(expected, second.result())
+
+    def test_are_made_on_the_device_of_others(self):
+        """Where the array is that another one is made for: here, torch's device without memory."""
+        like = torch.empty(2, device="meta")
+        made = [arrays.arange(3, like), arrays.zeros((2, 3), like), arrays.full((3,), 0.5, like)]
+        assert {one.device for one in made} == {like.device}
 
     @given(SEEDS, st.sampled_from([1, 31]), st.sampled_from(["cosine", "dot"]))
     @MODEST

@@ -111,6 +111,7 @@ def test_rooms_of_changing_shape():
     assert (block[:, 17:] == -torch.inf).all()
     assert worker.block(3, 17, torch.float64).dtype is torch.float64
     worker.forget_block()
-    room = worker.block(2, 5, torch.float32)
+    room = worker.block(2, 5, torch.float64)
     assert room.shape == (2, 16)
-    assert room.untyped_storage().nbytes() == 2 * 16 * 4
+    assert room.untyped_storage().nbytes() == 2 * 16 * 8
+    assert Worker(3, torch.device("meta")).block(2, 5, torch.float64).device.type == "meta"

@@ -58,6 +58,14 @@ def batches(draw, max_rows: int = 6):
     )
 
 
+def test_masks_are_made_where_the_rows_are():
+    """On any device; here, torch's without memory."""
+    there = torch.empty((4, 3), device="meta")
+    batch, rows = Candidates(there, (there,)), torch.zeros(2, dtype=torch.int64, device="meta")
+    assert batch.own(rows).device == batch.same_item(rows).device == there.device
+    assert batch.own(rows).shape == (2, 4)
+
+
 class TestByHand:
     """Unit vectors in the plane, dot product, scale 1: scores are 0 and 1."""
 
