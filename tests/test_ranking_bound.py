@@ -21,8 +21,9 @@ from ranking_problems import (
     same,
 )
 
-from mteb_hybrid.exact import error_bound
+from mteb_hybrid.exact import ExactArithmetic, error_bound
 from mteb_hybrid.ranking import fast_product
+from mteb_hybrid.vectors import Passages, Queries
 
 
 class TestErrorBound:
@@ -66,6 +67,19 @@ class TestErrorBound:
         """Float64 has a bound far below float32's, and both grow with the dimension."""
         assert error_bound(dimension, torch.float64) < error_bound(dimension) / 1e6
         assert error_bound(dimension + 1) > error_bound(dimension)
+
+    @pytest.mark.parametrize("similarity", ["cosine", "dot"])
+    @pytest.mark.parametrize("length", [1e-30, 0.6, 1.0, 3.0, 1e18])
+    def test_is_of_vectors_no_longer_than_one(self, length, similarity):
+        """So that is what products are taken of: divided by a power of two, which rounds nothing, or by lengths."""
+        vectors = np.array([[0.6, 0.8], [0.5, 0.0], [-0.1, 0.2]], dtype=np.float32) * np.float32(length)
+        arithmetic = ExactArithmetic(2, torch.device("cpu"))
+        queries = Queries(vectors, similarity, torch.device("cpu"), arithmetic)
+        fast, scale = Passages.of(vectors, queries, arithmetic).fast(torch.float64, arithmetic)
+        lengths = fast.norm(dim=1)
+        assert 0.5 < lengths.max() <= 1 + 1e-12
+        if similarity == "dot":
+            assert (fast * scale).tolist() == vectors.tolist()
 
     @given(SEEDS, st.sampled_from([1, 3, 31, 60]), st.sampled_from(["cosine", "dot"]))
     @MODEST
