@@ -49,9 +49,9 @@ def main() -> None:
     parser.add_argument("--module", default="", help="only modules whose path has this in it")
     parser.add_argument("--sample", type=int, default=0, help="so many mutants of each group, drawn; 0 for all")
     parser.add_argument("--seed", type=int, default=0, help="the same one draws the same mutants")
-    parser.add_argument("--fates", type=Path, help="file for what became of each; who is in it is not tried again")
+    parser.add_argument("--fates", type=_absolute, help="file for what became of each; who is in it is not tried again")
     parser.add_argument("--again", action="store_true", help="but those that survived are, after a new test")
-    parser.add_argument("--log", type=Path, help="file that is written about it, in Markdown")
+    parser.add_argument("--log", type=_absolute, help="file that is written about it, in Markdown")
     options = parser.parse_args()
     known = _known(options.fates, again=options.again)
     records = []
@@ -61,6 +61,11 @@ def main() -> None:
     if options.log is not None:
         write_log(options.log, records, options)
     sys.exit(any(record.unexplained for record in records))
+
+
+def _absolute(path: str) -> Path:
+    """A path that is the same after this process has gone to another folder."""
+    return Path(path).absolute()
 
 
 def _try_group(name: str, options: argparse.Namespace, known: dict[str, Fate]) -> Record:

@@ -89,8 +89,9 @@ def test_command(tmp_path):
     fates, log = tmp_path / "fates.jsonl", tmp_path / "LOG.md"
     command = [sys.executable, str(MUTATE), "--group=metrics", "--module=judged", "--sample=8"]
     done = subprocess.run(
-        [*command, f"--fates={fates}", f"--log={log}"], capture_output=True, text=True, timeout=600, check=False
-    )
+        [*command, "--fates=fates.jsonl", "--log=LOG.md"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
     told = [json.loads(line) for line in fates.read_text(encoding="utf-8").splitlines()]
     killed = sum(bool(one["killer"]) for one in told)
     assert len(told) == 8
