@@ -174,8 +174,7 @@ class RankCounter:
         off: list[tuple[slice, float]] = []
 
         def count(rows: slice, worker: Worker) -> None:
-            if error := self._count_rows(rows, chunk, worker):
-                off.append((rows, error))
+            off.extend(self._count_rows(rows, chunk, worker))
 
         side_by_side(count, self._rows(len(workers)), workers)
         if off:
@@ -188,18 +187,20 @@ class RankCounter:
             side_by_side(count, [rows for rows, _ in off], workers)
         return True
 
-    def _count_rows(self, rows: slice, chunk: Chunk, worker: Worker) -> float:
-        """Count a chunk for some of the queries, or for none of them and return how far its fast scores are off."""
+    def _count_rows(self, rows: slice, chunk: Chunk, worker: Worker) -> list[tuple[slice, float]]:
+        """Count a chunk for some of the queries; returns for which ones not, and how far their fast scores are off."""
         try:
-            return self._counted(rows, chunk, worker)
-        except torch.cuda.OutOfMemoryError as error:
-            self._halve(error, rows.stop - rows.start)
+            error = self._counted(rows, chunk, worker)
+        except torch.cuda.OutOfMemoryError as full:
+            self._halve(full, rows.stop - rows.start)
+        else:
+            return [(rows, error)] if error else []
         middle = (rows.start + rows.stop + 1) // 2
         halves = slice(rows.start, middle), slice(middle, rows.stop)
-        return max(self._count_rows(half, chunk, worker) for half in halves if half.start < half.stop)
+        return [off for half in halves if half.start < half.stop for off in self._count_rows(half, chunk, worker)]
 
     def _counted(self, rows: slice, chunk: Chunk, worker: Worker) -> float:
-        """The same, if there is enough memory."""
+        """Count, if there is enough memory, and return 0; or do not, and return how far the fast scores are off."""
         queries = QueryBlock.of(self._queries, rows, self.fast_type)
         unit = queries.unit[:, None] * chunk.scale  # of a fast score, as a float64 score
         bound = error_bound(self.dimension, self.fast_type)

@@ -156,6 +156,24 @@ class TestSabotage:
         assert counter.fast_type is torch.float64
         assert len([record for record in caplog.records if "ranking in float64" in record.message]) == 1
 
+    def test_noticed_in_a_part_of_a_block(self, monkeypatch):
+        """Where a block had no room and came in parts, those with good products are not counted a second time."""
+        problem = self.problem()
+        good, last = problem.count(top_k=10), torch.from_numpy(problem.queries[-1])
+
+        def product(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
+            if len(one) > 5:
+                raise torch.cuda.OutOfMemoryError("no room")
+            fast_product(one, other, out)
+            if out.dtype is torch.float32 and torch.allclose(one[-1], last / last.norm()):
+                out += 0.5
+
+        monkeypatch.setattr("mteb_hybrid.ranking.fast_product", product)
+        counter = problem.counter(top_k=10)
+        counter.count(problem.passages, problem.order)
+        assert counter.fast_type is torch.float64
+        assert same(good, counter.result())
+
     def test_good_products_are_kept(self, caplog):
         """Without sabotage nothing is warned of and the fast type stays float32."""
         problem = self.problem()
