@@ -38,6 +38,7 @@ class ParallelData:
     corpora: dict[str, Dataset]
     _pools: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
     _grades: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    _queries: dict[tuple[str, tuple[str, ...]], Dataset] = field(default_factory=dict)
 
     @classmethod
     def of(cls, collection: ParallelCollection, subsets: Iterable[Subset]) -> ParallelData:
@@ -74,12 +75,18 @@ class ParallelData:
         return next((languages for languages, table in self._pools.items() if table is corpus), ())
 
     def questions(self, subset: Subset) -> tuple[Dataset, dict[str, dict[str, int]]]:
-        """The questions of the subset's query language that have relevant passages in its pool, and their judgments."""
+        """The questions of the subset's query language that have relevant passages in its pool, and their judgments.
+
+        Equal questions are one table.
+        """
         judged = [self._judged(language) for language in subset.passage_languages]
         asked = self.parts[subset.query_language]
         texts = zip(asked.query_ids, asked.queries, strict=True)
         kept = [(query_id, text) for query_id, text in texts if any(query_id in grades for grades in judged)]
-        queries = table({"id": [query_id for query_id, _ in kept], "text": [text for _, text in kept]})
+        ids = tuple(query_id for query_id, _ in kept)
+        if (subset.query_language, ids) not in self._queries:
+            self._queries[subset.query_language, ids] = table({"id": list(ids), "text": [text for _, text in kept]})
+        queries = self._queries[subset.query_language, ids]
         relevant: dict[str, dict[str, int]] = {query_id: {} for query_id, _ in kept}
         for grades in judged:
             for query_id, own in relevant.items():
