@@ -15,7 +15,8 @@ EXTRAS ?= dev
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 # a process for each CPU, each with one thread; files stay together, because their fixtures are what takes long
-PARALLEL ?= -n logical --maxprocesses 8 --dist loadfile
+# and come in the order of tests/conftest.py: slow ones first, and not those with many tests
+PARALLEL ?= -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 BIN = $(VENV)/bin
 # torch alone and first: what comes after it must not pull another build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ from named_folders import named_folder
 from mteb_hybrid.embeddings import clear_embeddings
 
 __all__ = ["fresh"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the largest share of slow tests first, so that no process is left alone with one at the end."""
+    slow: dict[Path, list[bool]] = defaultdict(list)
+    for item in items:
+        slow[item.path].append(item.get_closest_marker("slow") is not None)
+    items.sort(key=lambda item: -sum(slow[item.path]) / len(slow[item.path]))
 
 
 @pytest.fixture(autouse=True)
