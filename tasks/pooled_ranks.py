@@ -106,7 +106,8 @@ def _recalled(embedder: Embedder, subset: PoolSubset) -> tuple[PooledRanks, ...]
 
 def _remember(embedder: Embedder, subset: PoolSubset, ranks: PooledRanks) -> None:
     if subset.collection is not None:
-        kept = (*_recalled(embedder, subset), ranks)
+        others = (known for known in _recalled(embedder, subset) if known.contents != ranks.contents)
+        kept = (*others, ranks)
         STORE.remember(embedder.model, _name(embedder, subset), kept, keys=_keys(embedder))
 
 
