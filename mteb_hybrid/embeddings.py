@@ -14,6 +14,7 @@ import os
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,8 @@ class _Shelf:
         self.row.update(zip(texts, range(used, needed), strict=True))
 
     def get(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self.matrix[[self.row[text] for text in texts]]
+        rows = np.fromiter(map(self.row.__getitem__, texts), dtype=np.int64, count=len(texts))
+        return self.matrix[rows]
 
 
 class EmbeddingStore:
@@ -104,7 +106,7 @@ class EmbeddingStore:
         self._forget_if_changed(model)
         slot = (id(model), key)
         shelf = self._shelves.get(slot) or _Shelf()
-        unknown = [text for text in dict.fromkeys(texts) if text not in shelf.row]
+        unknown = list(dict.fromkeys(filterfalse(shelf.row.__contains__, texts)))
         if unknown:
             encoded = encode(unknown)
             self._states[id(model)] = weights_state(model)  # a model may set itself up when it first encodes
@@ -135,7 +137,7 @@ class EmbeddingStore:
         """Whether embeddings of all these texts are kept; arguments as in `embed`."""
         self._forget_if_changed(model)
         shelf = self._shelves.get((id(model), key))
-        return shelf is not None and all(text in shelf.row for text in texts)
+        return shelf is not None and all(map(shelf.row.__contains__, texts))
 
     def remember(self, model: object, name: Hashable, derived: object, *, keys: Sequence[Hashable]) -> None:
         """Keep what was worked out from a model's embeddings for as long as they are kept.
