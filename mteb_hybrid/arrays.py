@@ -97,13 +97,6 @@ def kth_largest(scores: Array, k: int) -> Array:
     return scores.topk(k, dim=1).values[:, -1]
 
 
-def argsort(values: Array, *, stable: bool = False) -> Array:
-    """Columns of each row by ascending value."""
-    if isinstance(values, np.ndarray):
-        return values.argsort(axis=1, kind="stable" if stable else None)
-    return values.argsort(dim=1, stable=stable)
-
-
 def take_along_rows(values: Array, columns: Array) -> Array:
     """Numbers of each row at some of its columns."""
     return np.take_along_axis(values, columns, 1) if isinstance(values, np.ndarray) else values.gather(1, columns)

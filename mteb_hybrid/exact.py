@@ -24,12 +24,13 @@ def error_bound(dimension: int, dtype: torch.dtype = torch.float32) -> float:
 
     For unit roundoff u and any order of summation, |fl(x.y) - x.y| <= gamma |x||y| with gamma = d u / (1 - d u)
     (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Rounding both vectors and the
-    threshold to the fast type adds less than 4u, underflow less than d * 2^-120.
+    threshold to the fast type adds less than 4u. The float64 score itself is off by a sum of d products, two lengths
+    that are roots of such sums, and two divisions. A ten-thousandth more covers products of roundings, and underflow.
     """
     unit = torch.finfo(dtype).eps / 2
     gamma = dimension * unit / (1 - dimension * unit)
-    float64_slack = 4 * (dimension + 4) * 2.0**-53  # the float64 scores themselves, and both norms
-    return gamma * (1 + 8 * unit) + 4 * unit + float64_slack + dimension * 2.0**-120
+    score = (2 * dimension + 4) * 2.0**-53
+    return (gamma + 4 * unit + score) * 1.0001
 
 
 def tree_sum(products: torch.Tensor) -> torch.Tensor:

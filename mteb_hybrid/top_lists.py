@@ -6,7 +6,6 @@ from mteb_hybrid.arrays import (
     LOWEST,
     Array,
     Mask,
-    argsort,
     bincount,
     concatenate,
     flatnonzero,
@@ -128,12 +127,12 @@ def merge_lists(scores: Array, order: Array, row: Array, new_scores: Array, new_
 
 def best_first(scores: Array, order: Array) -> Array:
     """Columns by descending score and ascending position, int64, shape of both (rows, columns)."""
-    best = argsort(-scores)
+    best = (-scores).argsort()
     found = take_along_rows(scores, best)
     # a stable sort by two keys takes several times as long, and ties are rare
     tied = flatnonzero(((found[:, 1:] == found[:, :-1]) & (found[:, 1:] > -float("inf"))).any(1))
     if len(tied):
-        by_order = argsort(order[tied], stable=True)
-        by_score = argsort(-take_along_rows(scores[tied], by_order), stable=True)
+        by_order = order[tied].argsort(stable=True)
+        by_score = (-take_along_rows(scores[tied], by_order)).argsort(stable=True)
         best[tied] = take_along_rows(by_order, by_score)
     return best

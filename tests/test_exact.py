@@ -66,14 +66,14 @@ def test_tree_sum(width):
     assert torch.equal(tree_sum(numbers.clone()), expected)
 
 
-@pytest.mark.parametrize(("dtype", "bits", "most"), [(torch.float32, 24, 1.00001), (torch.float64, 53, 3)])
+@pytest.mark.parametrize(("dtype", "bits"), [(torch.float32, 24), (torch.float64, 53)])
 @pytest.mark.parametrize("dimension", [1, 384, 4096, 1 << 16])
-def test_the_bound_is_the_one_that_is_proven(dimension, dtype, bits, most):
+def test_the_bound_is_the_one_that_is_proven(dimension, dtype, bits):
     """Higham's d u / (1 - d u), 4 u for what is rounded, and what float64 scores are off; little more.
 
     A float64 score is off by a sum of d products, by two lengths, each the root of such a sum, and by two divisions.
     """
     unit, double = Fraction(1, 2**bits), Fraction(1, 2**53)
     proven = dimension * unit / (1 - dimension * unit) + 4 * unit + (2 * dimension + 4) * double
-    assert proven < Fraction(error_bound(dimension, dtype)) < proven * Fraction(most)
+    assert proven < Fraction(error_bound(dimension, dtype)) < proven * Fraction(10002, 10000)
     assert error_bound(dimension) == error_bound(dimension, torch.float32)
