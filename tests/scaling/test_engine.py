@@ -128,8 +128,11 @@ def test_an_error_in_a_model(two_nodes, tmp_path):
 
 @pytest.mark.parametrize("encoder", [PlainEncoder, OwnSimilarityEncoder])
 def test_texts_in_memory(two_nodes, tmp_path, monkeypatch, encoder):
-    """MiniQA-R, encoded by workers in one job for a role; an encoder of any class, of any similarity."""
-    tasks = mteb.get_tasks(["MiniQARMonolingual", "MiniQARMultilingual"])
+    """MiniQA-R, encoded by workers in one job for a role; an encoder of any class, of any similarity.
+
+    Ranks are counted here, in one pass for all subsets that ask in a language, as without a cluster.
+    """
+    tasks = mteb.get_tasks(["MiniQARMonolingual", "MiniQARCrossLingual", "MiniQARMultilingual"])
     options = {"cache": None, "show_progress_bar": False, "co2_tracker": False}
     here = [one.scores for one in mteb.evaluate(encoder(), tasks, **options).task_results]
     monkeypatch.setattr(engine, "_TEXTS", 16)
