@@ -93,7 +93,6 @@ class RankCounter:
                 f"{len(relevant_order)} positions do not fit each other"
             )
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.similarity = similarity
         self.segments = segments
         self.top_k = top_k
         self.block_elements = block_elements or _BLOCK_ELEMENTS.get(self.device.type, _BLOCK_ELEMENTS["cpu"])
@@ -139,7 +138,7 @@ class RankCounter:
             raise ValueError(
                 f"segments {segments.min()} to {segments.max()} do not fit a pool that has {self.segments} of them"
             )
-        in_turn = None if (np.diff(segments) >= 0).all() else segments.argsort(kind="stable")
+        in_turn = None if (np.diff(segments) >= 0).all() else segments.argsort()
         start = 0
         with full_precision(self.device.type):
             while start < len(passages) and len(self._threshold):

@@ -13,10 +13,10 @@ from mteb_hybrid.tasks.parallel_data import ParallelData
 from mteb_hybrid.tasks.pool import Pool
 from mteb_hybrid.tasks.ranked import JudgedQueries, list_depth
 from mteb_hybrid.tasks.settings import Setting, Subset, collection_subsets
-from mteb_hybrid.tasks.together import evaluated_together
+from mteb_hybrid.tasks.together import Evaluated, evaluated_together, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
 
@@ -66,6 +66,16 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         self._loaded = None
         self._pools.clear()
         self._tables.clear()
+
+    def evaluate(
+        self, model: Any, split: str = "test", subsets_to_run: list[str] | None = None, **options: Any
+    ) -> Mapping[str, Any]:
+        """As in MTEB; by hand, outside of `mteb.evaluate`, it is a run of this task and the subsets that are named."""
+        if any(one.task is self for one in evaluated_together()):
+            return super().evaluate(model, split, subsets_to_run, **options)
+        asked = self._kept().keys() if subsets_to_run is None else subsets_to_run
+        with together([Evaluated(self, frozenset(asked))]):
+            return super().evaluate(model, split, subsets_to_run, **options)
 
     def texts(self, role: PromptType) -> list[str]:
         """All questions, or all passages, of the kept subsets, each once."""
@@ -134,10 +144,9 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         return language in loaded.searched and has(loaded.parts[language].passages)
 
     def _evaluated(self) -> dict[str, Subset]:
-        """The kept subsets; in a run those of them whose results are not in the cache."""
-        kept = self._kept()
-        here = next((one.subsets for one in evaluated_together() if one.task is self), kept.keys())
-        return {name: subset for name, subset in kept.items() if name in here}
+        """Those of the kept subsets that are evaluated."""
+        here = next(one.subsets for one in evaluated_together() if one.task is self)
+        return {name: subset for name, subset in self._kept().items() if name in here}
 
     def _is_pooled_beside(self, language: str) -> bool:
         """Whether a task of the same run asks the questions of a language of the whole collection."""

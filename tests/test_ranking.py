@@ -103,6 +103,15 @@ class TestAgainstOracles:
             ranks = problem.count(cuts=cuts).ranks().tolist()
             assert ranks == [3, 2, 1, 5, 4, 1, 2, 3, 4, 5]
 
+    def test_what_is_counted_if_nothing_else_is_said(self):
+        """Cosines, in one segment, and no lists."""
+        queries, passages = np.eye(2, dtype=np.float32), np.array([[9, 9], [1, 0.5], [2, 1]], dtype=np.float32)
+        counter = RankCounter(queries, np.array([0, 1]), passages[[2, 1]], np.array([2, 1]))
+        counter.count(passages, np.arange(3))
+        found = counter.result()
+        assert found.above.tolist() == [[1], [1]]  # equal directions, the smaller position first; and one above
+        assert found.top_order.shape == found.top_scores.shape == (2, 0)
+
     def test_pool_wider_than_a_chunk(self):
         """A pool of several internal chunks, with copies in different chunks, is ranked as one."""
         rng = np.random.default_rng(1)

@@ -67,6 +67,15 @@ def test_tasks_for_some_languages(counted):
     assert sum(counted) == (len(MORE) + ALL - len(MORE) + 1) * FEW * FEW
 
 
+def test_some_subsets_by_hand(counted):
+    """No more is compared for subsets that nobody asks for than where they are all that is kept."""
+    asked = [*(f"ar-{language}" for language in MORE[1:]), "de-en", "de-es"]
+    found = task(X, even_collection).evaluate(CountingEncoder(), subsets_to_run=asked, encode_kwargs={})
+    assert sum(counted) == len(asked) * FEW * FEW
+    assert found == task(X, even_collection, hf_subsets=asked).evaluate(CountingEncoder(), encode_kwargs={})
+    assert sum(counted) == 2 * len(asked) * FEW * FEW
+
+
 def test_a_pooled_task_that_is_not_run(tmp_path):
     """Its results are in the cache: the passages that it would search are not encoded for it."""
     cache, model = mteb.ResultCache(tmp_path), CountingEncoder()
