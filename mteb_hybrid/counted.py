@@ -71,5 +71,5 @@ def _best(
     order: NDArray[np.int64], scores: NDArray[np.float64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The best k of each row by score, ties by tie-break position: positions and scores, shape (queries, k)."""
-    best = np.lexsort((order, -scores), axis=1)[:, :k]
+    best = np.lexsort((order, -scores))[:, :k]
     return np.take_along_axis(order, best, axis=1), np.take_along_axis(scores, best, axis=1)

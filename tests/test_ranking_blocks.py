@@ -236,13 +236,14 @@ class TestOutOfMemory:
         assert same(expected, problem.count(top_k=7, block_elements=1 << 11))
         assert len(calls) >= every
 
-    def test_nothing_smaller_is_left(self, monkeypatch):
-        """When not even one score has room the error of torch is passed on."""
+    @pytest.mark.parametrize(("owner", "name"), [(ranking, "fast_product"), (Chunk, "of")])
+    def test_nothing_smaller_is_left(self, owner, name, monkeypatch):
+        """When not even one score, or one passage, has room the error of torch is passed on."""
 
-        def never(*_arguments: torch.Tensor) -> None:
+        def never(*_arguments: object) -> None:
             raise torch.cuda.OutOfMemoryError("no room")
 
-        monkeypatch.setattr("mteb_hybrid.ranking.fast_product", never)
+        monkeypatch.setattr(owner, name, never)
         problem = pool("random", 1, passages=20, queries=3)
         with pytest.raises(torch.cuda.OutOfMemoryError):
             problem.count()
