@@ -145,8 +145,8 @@ class Chunk:
         """Prepare some passages, given by segment, and fast scores of a type, for some queries."""
         passages = Passages.of(embeddings, queries, arithmetic)
         fast, scale = passages.fast(dtype, arithmetic)
-        starts = np.flatnonzero(np.diff(segments, prepend=-1)).tolist()
-        runs = [range(*run) for run in pairwise([*starts, len(segments)])]
+        ends = (np.flatnonzero(np.diff(segments)) + 1).tolist()
+        runs = [range(*run) for run in pairwise([0, *ends, len(segments)])]
         here = [(int(segments[run.start]), run) for run in runs]
         return cls(passages, fast, scale, as_array(on_device(order, queries.device)), here)
 

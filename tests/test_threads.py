@@ -111,7 +111,9 @@ def test_rooms_of_changing_shape():
     assert (block[:, 17:] == -torch.inf).all()
     assert worker.block(3, 17, torch.float64).dtype is torch.float64
     worker.forget_block()
+    assert worker._block.untyped_storage().nbytes() == 0
     room = worker.block(2, 5, torch.float64)
+    assert worker.block(2, 5, torch.float64).data_ptr() == room.data_ptr()  # large enough, and used again
     assert room.shape == (2, 16)
     assert room.untyped_storage().nbytes() == 2 * 16 * 8
     assert Worker(3, torch.device("meta")).block(2, 5, torch.float64).device.type == "meta"
