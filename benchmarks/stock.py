@@ -185,7 +185,7 @@ def main() -> None:
     print(f"{machine()}; {', '.join(arguments.tasks)}; {vectors}\n\n| | MTEB's | ours | ratio |\n|---|---|---|---|")
     for name, ours in found["ours"].items():
         theirs = found["stock"][name]
-        print(f"| {name} | {theirs:,.1f} | {ours:,.1f} | {theirs / ours:.1f} |")
+        print(f"| {name} | {theirs:,.1f} | {ours:,.1f} | {f'{theirs / ours:.1f}' if ours else ''} |")
     print(f"\n{PRODUCT}: {found['product'][PRODUCT]:.2f}")
 
 

@@ -94,7 +94,7 @@ def kth_largest(scores: Array, k: int) -> Array:
     """The k-th largest number of each row, of at least k, shape (rows,)."""
     if isinstance(scores, np.ndarray):
         return np.sort(scores, axis=1)[:, -k]  # np.partition takes ten times as long where much is -inf
-    return scores.topk(k, dim=1).values[:, -1]
+    return scores.topk(k).values[:, -1]
 
 
 def take_along_rows(values: Array, columns: Array) -> Array:

@@ -29,7 +29,7 @@ from mteb_hybrid.above import Above, Near
 from mteb_hybrid.arrays import Array, as_array, as_tensor, flatnonzero
 from mteb_hybrid.counted import Ranking
 from mteb_hybrid.exact import Similarity, error_bound, full_precision
-from mteb_hybrid.threads import Worker, most_workers, side_by_side
+from mteb_hybrid.threads import Worker, few_threads, most_workers, side_by_side
 from mteb_hybrid.top_lists import Candidates, merge_lists
 from mteb_hybrid.vectors import Chunk, Queries, QueryBlock, on_device, relevant_scores
 
@@ -44,7 +44,7 @@ _BLOCK_ELEMENTS = {"cpu": 1 << 19, "cuda": 1 << 26}
 # numbers in the embeddings of a chunk, and in the lists of the queries of a block, for each score of a block
 _CHUNK_SHARE, _LIST_SHARE = 16, 2
 # blocks that a worker is worth having for: with fewer, threads of Python gain less than they cost
-_WORKER_BLOCKS = 64
+_WORKER_BLOCKS = 4
 # rows and columns of the grid on which fast scores are checked
 _CHECKED = 6
 
@@ -101,8 +101,9 @@ class RankCounter:
 
         self._workers = [Worker(self.dimension, self.device)]
         arithmetic = self._workers[0].arithmetic
-        self._queries = Queries(queries, similarity, self.device, arithmetic)
-        scores = relevant_scores(self._queries, relevant_query, relevant_passages, arithmetic)
+        with few_threads():
+            self._queries = Queries(queries, similarity, self.device, arithmetic)
+            scores = relevant_scores(self._queries, relevant_query, relevant_passages, arithmetic)
         slot, slots = _slots(relevant_query, scores, len(queries))
         threshold = np.full((len(queries), slots), np.inf)
         order = np.full(threshold.shape, -1, dtype=np.int64)
@@ -166,7 +167,8 @@ class RankCounter:
         workers = self._at_work(len(embeddings))
         arithmetic = workers[0].arithmetic
         try:
-            chunk = Chunk.of(embeddings, order, segments, self._queries, self.fast_type, arithmetic)
+            with few_threads():
+                chunk = Chunk.of(embeddings, order, segments, self._queries, self.fast_type, arithmetic)
         except torch.cuda.OutOfMemoryError as error:
             self._halve(error)
             return False

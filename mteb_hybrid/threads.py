@@ -1,11 +1,14 @@
 """Threads that work on parts of one task side by side, each in memory of its own.
 
 Torch splits every operation among its threads, which then wait for each other, and numpy splits none. Threads of Python
-that take whole parts wait for nobody: what they run is compiled and does not hold the interpreter's lock.
+that take whole parts wait for nobody: what they run is compiled and does not hold the interpreter's lock. Where other
+processes are at work too that is many times as fast, since a thread of torch waits for each of the others to have its
+turn, in every operation.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +20,7 @@ from mteb_hybrid.arrays import Mask, padded
 from mteb_hybrid.exact import ExactArithmetic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Item = TypeVar("Item")
 
@@ -58,30 +61,40 @@ def most_workers(device: torch.device) -> int:
     return min(_MOST, torch.get_num_threads()) if device.type == "cpu" else 1
 
 
+@contextlib.contextmanager
+def few_threads() -> Iterator[int]:
+    """Within it torch has one thread, or as many as each of the most workers can have; their number."""
+    threads = torch.get_num_threads()
+    few = max(1, threads // _MOST)
+    torch.set_num_threads(few)
+    try:
+        yield few
+    finally:
+        torch.set_num_threads(threads)  # of this thread, and of those that are yet to come
+
+
 def side_by_side(work: Callable[[Item, Worker], object], items: Iterable[Item], workers: Sequence[Worker]) -> None:
-    """Call ``work`` with every item and one of the workers, in any order; all of torch's threads are shared out.
+    """Call ``work`` with every item and one of the workers, in any order, each with few threads of torch.
 
     Raises:
         Exception: What the first call that failed raised, after the others have come to their end.
     """
-    if len(workers) == 1:
-        for item in items:
-            work(item, workers[0])
-        return
-    threads, left = torch.get_num_threads(), deque(items)
+    with few_threads() as few:
+        if len(workers) == 1:
+            for item in items:
+                work(item, workers[0])
+            return
+        left = deque(items)
 
-    def run(worker: Worker) -> None:
-        torch.set_num_threads(max(1, threads // len(workers)))  # of this thread
-        while left:
-            try:
-                item = left.popleft()
-            except IndexError:  # another one was faster
-                return
-            work(item, worker)
+        def run(worker: Worker) -> None:
+            torch.set_num_threads(few)  # of this thread
+            while left:
+                try:
+                    item = left.popleft()
+                except IndexError:  # another one was faster
+                    return
+                work(item, worker)
 
-    try:
         with ThreadPoolExecutor(len(workers)) as pool:
             for running in [pool.submit(run, worker) for worker in workers]:
                 running.result()
-    finally:
-        torch.set_num_threads(threads)  # of threads that are yet to come

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mteb_hybrid import exact
-from mteb_hybrid.exact import ExactArithmetic, error_bound, tree_sum
+from mteb_hybrid.exact import ExactArithmetic, error_bound, full_precision, tree_sum
 
 CPU = torch.device("cpu")
 
@@ -77,3 +77,11 @@ def test_the_bound_is_the_one_that_is_proven(dimension, dtype, bits):
     proven = dimension * unit / (1 - dimension * unit) + 4 * unit + (2 * dimension + 4) * double
     assert proven < Fraction(error_bound(dimension, dtype)) < proven * Fraction(10002, 10000)
     assert error_bound(dimension) == error_bound(dimension, torch.float32)
+
+
+def test_a_callers_autocast_is_off_within():
+    """And on again afterwards."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        with full_precision("cpu"):
+            assert not torch.is_autocast_enabled("cpu")
+        assert torch.is_autocast_enabled("cpu")

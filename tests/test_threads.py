@@ -34,18 +34,21 @@ def test_workers_work_at_the_same_time():
     side_by_side(lambda _item, _worker: barrier.wait(), range(2), [Worker(3, CPU), Worker(3, CPU)])
 
 
-def test_threads_of_torch_are_shared_out_and_given_back():
-    """While two workers have four threads each has two; afterwards this thread and new ones have four again."""
-    torch.set_num_threads(4)
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("threads", "few"), [(1, 1), (4, 1), (64, 4)])
+def test_workers_have_few_threads_of_torch(threads, few, workers):
+    """One each, or several where there are more than workers can be; afterwards this thread and new ones have all."""
+    torch.set_num_threads(threads)
     during = []
-    side_by_side(lambda _item, _worker: during.append(torch.get_num_threads()), range(8), [Worker(3, CPU)] * 2)
-    assert set(during) == {2}
-    assert torch.get_num_threads() == 4
+    team = [Worker(3, CPU) for _ in range(workers)]
+    side_by_side(lambda _item, _worker: during.append(torch.get_num_threads()), range(8), team)
+    assert set(during) == {few}
+    assert torch.get_num_threads() == threads
     later = []
     thread = threading.Thread(target=lambda: later.append((torch.ones(10) + 1, torch.get_num_threads())[1]))
     thread.start()
     thread.join()
-    assert later == [4]
+    assert later == [threads]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -62,8 +62,8 @@ def connected(address: str, *, extra: str = "ray", logs: bool = False) -> Iterat
     if address.startswith("ray://"):
         raise ClusterError(
             f"{address} is an address of Ray Client, which cannot be used here. Run the command on a node of the "
-            "cluster with --ray auto, or send it there with `ray job submit -- mteb-hybrid ... --ray auto`, which takes "
-            "ray[default] on both sides"
+            "cluster with --ray auto, or send it there with `ray job submit -- mteb-hybrid ... --ray auto` (for which "
+            "both sides need ray[default])"
         )
     if ray.is_initialized():  # the caller's own connection
         yield
