@@ -248,6 +248,20 @@ class TestOutOfMemory:
         with pytest.raises(torch.cuda.OutOfMemoryError):
             problem.count()
 
+    def test_nothing_smaller_is_left_for_the_second_question(self, monkeypatch):
+        """Also where the questions before it had room."""
+        problem = pool("random", 1, passages=20, queries=3)
+        first = torch.from_numpy(problem.queries[0] / np.linalg.norm(problem.queries[0]))
+
+        def for_the_first(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
+            if len(one) > 1 or not torch.allclose(one[0], first):
+                raise torch.cuda.OutOfMemoryError("no room")
+            fast_product(one, other, out)
+
+        monkeypatch.setattr("mteb_hybrid.ranking.fast_product", for_the_first)
+        with pytest.raises(torch.cuda.OutOfMemoryError):
+            problem.count()
+
 
 class TestMemory:
     @pytest.mark.parametrize(("block_elements", "top_k", "most_queries"), [(400, 5, 20), (400, 100, 8), (400, 2000, 1)])
