@@ -212,7 +212,7 @@ class RankCounter:
         for number, (segment, columns) in enumerate(chunk.pieces(max(1, self.block_elements // len(unit)))):
             block = worker.block(len(unit), columns.stop - columns.start, self.fast_type)
             fast_product(queries.fast, chunk.fast[columns], block[:, : columns.stop - columns.start])
-            if not number and (error := self._excess(block, queries, columns, chunk, worker)):
+            if not number and (error := self._excess(block[:, : columns.stop], queries, chunk, worker)):
                 return error
             scores = self._compared(block)
             above.offer(scores, columns.start, segment)
@@ -243,19 +243,16 @@ class RankCounter:
         """Fast scores, or what they are compared with, in a type that there are comparisons of."""
         return as_array(scores.to(torch.promote_types(self.fast_type, torch.float32)))
 
-    def _excess(self, block: torch.Tensor, queries: QueryBlock, columns: slice, chunk: Chunk, worker: Worker) -> float:
-        """By how much a fast product misses float64 scores on a grid of pairs; 0 if it keeps its bound.
+    def _excess(self, block: torch.Tensor, queries: QueryBlock, chunk: Chunk, worker: Worker) -> float:
+        """By how much a fast product with a chunk's first passages misses float64 scores on a grid; 0 within the bound.
 
         A build of torch, a library under it or a setting out of our reach may compute float32 products with fewer bits.
         """
         if self.fast_type is torch.float64:
             return 0.0
-        grid = (
-            torch.linspace(0, size - 1, min(size, _CHECKED), device=self.device).long()
-            for size in (len(block), columns.stop - columns.start)
-        )
+        grid = (torch.linspace(0, size - 1, min(size, _CHECKED), device=self.device).long() for size in block.shape)
         row, column = (axis.reshape(-1) for axis in torch.meshgrid(*grid, indexing="ij"))
-        exact = chunk.passages.scores(queries.exact, row, column + columns.start, worker.arithmetic)
+        exact = chunk.passages.scores(queries.exact, row, column, worker.arithmetic)
         error = float((block[row, column].double() - exact / (queries.unit[row] * chunk.scale)).abs().max())
         return 0.0 if error <= error_bound(self.dimension, self.fast_type) else error
 

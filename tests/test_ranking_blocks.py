@@ -186,9 +186,10 @@ class TestOutOfMemory:
     def test_blocks_that_are_too_large(self, limit, monkeypatch, caplog):
         """Blocks are halved until they fit; the result is the same."""
         problem = pool("mixed", 3, passages=300, queries=20)
-        expected = problem.count(top_k=7)
+        expected, rooms = problem.count(top_k=7), []
 
         def limited(one: torch.Tensor, other: torch.Tensor, out: torch.Tensor) -> None:
+            rooms.append(out.untyped_storage().nbytes())
             if out.numel() > limit:
                 raise torch.cuda.OutOfMemoryError("no room")
             fast_product(one, other, out)
@@ -199,6 +200,7 @@ class TestOutOfMemory:
             counter.count(problem.passages, problem.order, problem.segment)
         assert same(expected, counter.result())
         assert counter.block_elements == max(1, (1 << 14) >> len(caplog.records)) < 1 << 14
+        assert rooms[-1] < rooms[0]  # room that was taken before is given back
         assert "out of memory" in caplog.records[0].message
 
     @pytest.mark.parametrize("limit", [1, 100])
