@@ -6,7 +6,6 @@ This module knows sentence-transformers, but not MTEB; that both report the same
 from __future__ import annotations
 
 import contextlib
-import csv
 import logging
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from mteb_hybrid.embeddings import checked_embeddings
 from mteb_hybrid.errors import EmbeddingError, OptionError
 from mteb_hybrid.model_similarity import rank_with_model_similarity, recognise_similarity
 from mteb_hybrid.ranking import RankCounter
+from mteb_hybrid.trainers.evaluation.csv_rows import add_row
 from mteb_hybrid.trainers.evaluation.item_parts import item_parts
 from mteb_hybrid.trainers.evaluation.judged import METRICS, JudgedLanguages
 
@@ -89,7 +89,9 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         main_metric: The metric, without ``name``, that `primary_metric` is about. Where it is a rank distance,
             `greater_is_better` is False; the trainer does not ask, so tell it by ``greater_is_better=False`` in its
             arguments too.
-        write_csv: Append a line to ``Parallel-Retrieval_evaluation_<name>_results.csv`` in the output folder.
+        write_csv: Add a line to ``Parallel-Retrieval_evaluation_<name>_results.csv`` in the output folder, in place of
+            those of the same or later steps: a training that goes on from a checkpoint comes to these again, and where
+            the best model is evaluated at the end, the last line is its.
         show_progress_bar: Show bars while encoding.
 
     Raises:
@@ -200,6 +202,7 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
 
         Raises:
             EmbeddingError: The model's embeddings cannot be ranked; the message names evaluator, step and text.
+            StorageError: The CSV file cannot be written.
         """
         when = "" if epoch == -1 else f" in epoch {epoch:g}" if steps == -1 else f" in epoch {epoch:g}, step {steps}"
         describe = f"{type(self).__name__} {self.name!r}{when}"
@@ -223,7 +226,7 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         scores = self._scores(model, queries, passages, describe)
         logger.info("%s: %s", describe, ", ".join(f"{name} {score:.4f}" for name, score in scores.items()))
         if output_path is not None and self.write_csv and _is_first_process():
-            self._append_to_csv(Path(output_path), epoch, steps, scores)
+            add_row(Path(output_path) / self.csv_file, epoch, steps, scores)
         metrics: dict[str, float] = self.prefix_name_to_metrics(scores, self.name)
         self.store_metrics_in_model_card_data(model, metrics, epoch, steps)  # type: ignore[arg-type]  # takes floats
         return metrics
@@ -255,16 +258,6 @@ class ParallelRetrievalEvaluator(SentenceEvaluator):
         ]
         scores = data.scores(rankings)
         return {name: scores[name] for name in self.metrics}
-
-    def _append_to_csv(self, folder: Path, epoch: float, steps: int, scores: dict[str, float]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / self.csv_file
-        is_new = not file.is_file()
-        with file.open("a", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
-            if is_new:
-                writer.writerow(["epoch", "steps", *self.metrics])
-            writer.writerow([epoch, steps, *(scores[name] for name in self.metrics)])
 
 
 def _embed(
