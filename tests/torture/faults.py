@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +18,8 @@ from typing import TYPE_CHECKING
 import lives
 
 if TYPE_CHECKING:
+    from lives import Life
+    from subject import Subject
     from torture import Torturer
 
 
@@ -45,18 +49,21 @@ def without_room(torturer: Torturer, work: Path) -> int:
     needed = _size(torturer.folder / "undisturbed")
     if not can_mount():
         return 0
-    with _disk(work, int(torturer.rng.uniform(0.02, 0.9) * needed)) as remount:
-        life = torturer.begin(torturer.subject.command(work), work).end()
-        state = lives.in_child(torturer.subject.state, work)
-        if life.code == 0:  # it needs less than its folder came to
-            return 0
-        assert "No space left" in life.said, f"on a full disk it ended with {life.code}: {life.said[-3000:]}"
-        assert state.writing == 0, f"on a full disk {state.writing} temporary files were left"
-        remount(f"size={20 * needed}")
-        torturer.to_the_end(work)
-        lives.in_child(torturer.subject.state, work).follows(state)
-        torturer.compare(work)
-    return 1
+    size = int(torturer.rng.uniform(0.02, 0.9) * needed)
+    while True:
+        with _disk(work, size) as remount:
+            life = torturer.begin(torturer.subject.command(work), work).end()
+            if life.code == 0:  # it needs less than its folder came to
+                size //= 2
+                continue
+            _check_said(life, work, "No space left on device", torturer.subject)
+            state = lives.in_child(torturer.subject.state, work)
+            assert state.writing == 0, f"on a full disk {state.writing} temporary files were left"
+            remount(f"size={20 * needed}")
+            torturer.to_the_end(work)
+            lives.in_child(torturer.subject.state, work).follows(state)
+            torturer.compare(work)
+            return 1
 
 
 def without_permission(torturer: Torturer, work: Path) -> int:
@@ -71,12 +78,30 @@ def without_permission(torturer: Torturer, work: Path) -> int:
         life = torturer.begin(torturer.subject.command(work), work).end()
         if life.code != 0 or before.done < 1:
             assert life.code != 0, "on a read-only disk it ended as if it had written"
-            assert "Read-only" in life.said, f"on a read-only disk it ended with {life.code}: {life.said[-3000:]}"
+            _check_said(life, work, "Read-only file system", torturer.subject)
         remount("rw")
         torturer.to_the_end(work)
         lives.in_child(torturer.subject.state, work).follows(before)
         torturer.compare(work)
     return 1
+
+
+def _check_said(life: Life, work: Path, reason: str, subject: Subject) -> None:
+    """One line is the error, with the reason and a file of the work, and there is no traceback.
+
+    But where the command is MTEB's own, which shows one whatever the error is, and ends with that line.
+    """
+    end = f"it ended with {life.code}, not with a line about it: {life.said[-3000:]}"
+    assert subject.shows_tracebacks or "Traceback" not in life.said, f"{reason}, with a traceback: {end}"
+    said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", life.said)  # progress bars may stand before it
+    lines = re.findall(r"(?:(?<![\w.])error|mteb_hybrid\.errors\.\w+): (.*)", said)
+    assert len(lines) == 1, f"{reason}: {end}"
+    assert reason in lines[0], f"{reason}, without the reason: {end}"
+    options = itertools.pairwise(subject.command(work))
+    folders = [work, *(value for option, value in options if option.startswith(("--output", "--prediction")))]
+    words = re.findall(r"[^\s:,;'\"()]+", lines[0])
+    named = [word for word in words if any(Path(word).is_relative_to(folder) for folder in folders)]
+    assert named, f"{reason}, without a file's name: {end}"
 
 
 @functools.cache

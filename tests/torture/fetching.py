@@ -14,13 +14,18 @@ PIECE, PAUSE = 16_384, 0.004  # bytes, seconds
 
 
 def main() -> None:
-    """Fetch all files of a list: ``fetching.py LIST``."""
+    """Fetch all files of a list: ``fetching.py LIST``; our own errors become one line, as in our command."""
     from mteb_hybrid.collections.remote import RemoteFiles
+    from mteb_hybrid.errors import MtebHybridError
 
     content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     files = RemoteFiles("tortured", "r1", content["url"], content["sha256"])
-    for name in files.sha256:
-        print(files.fetch(name))
+    try:
+        for name in files.sha256:
+            print(files.fetch(name))
+    except MtebHybridError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def serve(folder: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ class State:
     counted: Mapping[str, int] = field(default_factory=dict)
     writing: int = 0
 
+    def without(self, work: str) -> State:
+        """The same where what is finished of some work was lost: the names that begin with it and a blank."""
+        left = {name: mark for name, mark in self.finished.items() if not name.startswith(f"{work} ")}
+        return replace(self, finished=left)
+
     def follows(self, before: State) -> None:
         """Make sure that nothing was lost or done again since an earlier state.
 
@@ -48,15 +54,30 @@ class State:
             assert self.counted.get(name, count) >= count, f"{name}: {count} were done, now {self.counted[name]} are"
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A file that was cut off.
+
+    Attributes:
+        work: What it was about, as in `State.without`.
+        left: What is left of it.
+    """
+
+    work: str
+    left: bytes
+
+
 class Subject:
     """One kind of work, in folders that the engine makes.
 
     Attributes:
         name: What it is called on the command line and in the log.
         shared: Folder of what all its lives read and none changes.
+        shows_tracebacks: Whether its command is not ours, and shows one for every error.
     """
 
     name = ""
+    shows_tracebacks = False
 
     def __init__(self, shared: Path) -> None:
         self.shared = shared
@@ -92,11 +113,11 @@ class Subject:
         """What the work comes to when it is done: numbers, compared to 1e-6, and anything else, compared exactly."""
         raise NotImplementedError
 
-    def cut(self, folder: Path, rng: random.Random) -> bytes | None:
-        """Cut a file off as the program that writes it may have left it; what is left of it, None if there is none."""
+    def cut(self, folder: Path, rng: random.Random) -> Cut | None:
+        """Cut a file off as the program that writes it may have left it; None if there is none."""
         return None
 
-    def mended(self, folder: Path, left: bytes) -> None:
+    def mended(self, folder: Path, cut: Cut) -> None:
         """Make sure that the file that was cut off has been noticed, and set aside."""
 
 
@@ -141,6 +162,11 @@ def _read(path: Path) -> None:
         assert lines.pop() == "", "its last line is cut off"
         for line in lines:
             json.loads(line)
+    elif path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as stream:
+            head, *rows = csv.reader(stream)
+        assert all(len(row) == len(head) for row in rows), "a row is cut off"
+        assert path.read_bytes().endswith(b"\n"), "its last line is cut off"
     elif path.suffix == ".parquet":
         if any(b"mteb" in key for key in pq.read_schema(path).metadata or {}):
             RankTable.read(path)

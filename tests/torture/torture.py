@@ -127,7 +127,7 @@ class Torturer:
     def _episode(self, work: Path, kills: int, *, cut: bool) -> None:
         """Kill the same work a few times in a row, then let it run to its end."""
         work.mkdir()
-        before, left = State(0.0), None
+        before, lost = State(0.0), None
         for _ in range(min(IN_A_ROW, kills - sum(self.record.kills.values()))):
             kind = KINDS[sum(self.record.kills.values()) % len(KINDS)]
             seconds = self.cold_seconds if kind == "cold" else self.record.life
@@ -141,15 +141,15 @@ class Torturer:
                 break
             self._note(kind, state)
         if cut:
-            left = self.subject.cut(work, self.rng)
-            if left is not None:
+            lost = self.subject.cut(work, self.rng)
+            if lost is not None:
                 self.record.cut += 1
-                before = State(before.done)
+                before = before.without(lost.work)
         self.record.resumed += before.done > 0
         self.to_the_end(work)
         lives.in_child(self.subject.state, work).follows(before)
-        if left is not None:
-            self.subject.mended(work, left)
+        if lost is not None:
+            self.subject.mended(work, lost)
         self.compare(work)
         self.record.completed += 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from subject import State, Subject, mark, whole
 STEPS, EVERY = 24, 4
 OPTIONS = {
     "training.steps": STEPS, "training.save_every": EVERY, "evaluation.every": EVERY, "training.logging_steps": EVERY,
-    "training.keep_checkpoints": 2,
+    "training.keep_checkpoints": 2, "evaluation.metric": "multilingual_map",
 }  # fmt: skip
 
 
@@ -40,7 +41,7 @@ class Training(Subject):
         names = [path.name for path in made.glob("training/checkpoint-*")] if made.exists() else []
         models = [path.name for path in made.glob("training/.model-*")]
         # the trainer writes its own, and what is not yet a model lies in a folder that the next run removes
-        writing = whole(made, foreign=[*names, *models, "eval", "trainer_state.json"])
+        writing = whole(made, foreign=[*names, *models, "trainer_state.json"])
         steps = {path: int(path.name.removeprefix("checkpoint-")) for path in checkpoints}
         last = max(steps.values(), default=0)
         done = (made / "training" / "summary.json").exists()
@@ -53,15 +54,26 @@ class Training(Subject):
         return State(1.0 if done else 0.95 * last / STEPS, finished, kept, {"steps": last}, writing + len(models))
 
     def outcome(self, folder: Path) -> dict[str, Any]:
-        """Weights and scores."""
+        """Weights, scores, and the evaluations on the way, each once."""
         from safetensors.numpy import load_file
 
         summary = json.loads((folder / "made" / "training" / "summary.json").read_text(encoding="utf-8"))
         assert not list((folder / "made" / "training").glob(".model-*")), "half a model was left"
         return {
             **summary["metrics"],
+            **self._evaluations(folder / "made" / "training" / "eval"),
             "steps": summary["trained_steps"],
             **load_file(folder / "made" / "model.safetensors"),
+        }
+
+    @staticmethod
+    def _evaluations(folder: Path) -> dict[str, float]:
+        """What the evaluator has noted down, by row and column."""
+        (file,) = folder.glob("*.csv")
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        return {
+            f"evaluation {row} {name}": float(value) for row, cells in enumerate(rows) for name, value in cells.items()
         }
 
     @staticmethod

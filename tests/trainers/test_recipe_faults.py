@@ -34,6 +34,7 @@ def test_killed_before_the_recipe_was_noted(tmp_path: Path, left: list[str]) -> 
     [
         OSError(errno.ENOSPC, "No space left on device"),
         RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 11392 vs 11280"),
+        RuntimeError("basic_ios::clear: iostream error"),
         SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
     ],
 )

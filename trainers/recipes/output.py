@@ -210,8 +210,9 @@ def _no_room(error: Exception) -> OSError | None:
     if isinstance(error, OSError):
         return error if error.errno in NO_ROOM and not isinstance(error, StorageError) else None
     text = str(error)
-    # safetensors has the system's words, and torch says only that a file took fewer bytes than it wrote
-    for number, signs in ((errno.ENOSPC, ("os error 28", "inline_container")), (errno.EROFS, ("os error 30",))):
+    # safetensors has the system's words; torch says only that a file took fewer bytes than it wrote, or that it failed
+    full, read_only = ("os error 28", "inline_container", "iostream error"), ("os error 30",)
+    for number, signs in ((errno.ENOSPC, full), (errno.EROFS, read_only)):
         if any(sign in text for sign in signs):
             return OSError(number, text)
     return None
