@@ -35,7 +35,7 @@ def compare(
     from mteb_hybrid.wide_tables import fitted
 
     if adjustment not in ("max-t", "holm"):
-        raise ResultsError(f"--adjust is max-t or holm, not {adjustment!r}")
+        raise ResultsError(f"--adjust must be max-t or holm, not {adjustment!r}")
     method: Literal["max-t", "holm"] = "holm" if adjustment == "holm" else "max-t"
     there = dict.fromkeys(read_info(path).variant for path in find_tables(predictions)) if model else {}
     for name in model or ():

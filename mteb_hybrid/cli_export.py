@@ -49,7 +49,9 @@ def export(
         else:
             written = [*export_beir(found, output, subset), *write_runs(runs, output)]
     except OSError as error:
-        raise ResultsError(f"cannot write {error.filename or output}: {error.strerror or error}") from error
+        raise ResultsError(
+            f"cannot write {error.filename or output}: {error.strerror or error}; name another folder"
+        ) from error
     for path in written:
         typer.echo(path)
 
@@ -73,7 +75,8 @@ def _task(name: str, subsets: list[str] | None) -> AbsTaskRetrieval:
         raise ResultsError(f"MTEB knows no task {name!r}{suggestion(name, _mteb.registered_tasks())}") from error
     if not isinstance(whole, AbsTaskRetrieval):
         raise ResultsError(
-            f"{name} is a task of {whole.metadata.type}: only those of retrieval have a corpus, queries and judgments"
+            f"{name} is a task of {whole.metadata.type}: name one of retrieval, which has a corpus, queries and "
+            "judgments"
         )
     if not subsets:
         return whole

@@ -91,4 +91,4 @@ def report(
             with atomic_path(output) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise ResultsError(f"{output} cannot be written: {error}") from error
+            raise ResultsError(f"{output} cannot be written: {error}; name another file") from error

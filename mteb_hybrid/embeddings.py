@@ -115,7 +115,7 @@ class EmbeddingStore:
             if shelf.row and embeddings.shape[1] != width:
                 raise EmbeddingError(
                     f"{describe} returned embeddings of dimension {embeddings.shape[1]}, earlier ones have {width}; "
-                    f"first text: {_excerpt(unknown[0])}"
+                    f"first text: {_excerpt(unknown[0])}. A model must give all texts the same dimension"
                 )
             shelf.add(unknown, embeddings)
         result = shelf.get(texts)
@@ -232,7 +232,8 @@ def checked_embeddings(raw: Any, texts: Sequence[str], describe: str) -> NDArray
         embeddings = _as_float32(raw)
     except (TypeError, ValueError, RuntimeError) as error:
         raise EmbeddingError(
-            f"{describe} did not return one vector of numbers per text ({error}); first text: {_excerpt(texts[0])}"
+            f"{describe} must return one vector of numbers per text, and did not ({error}); first text: "
+            f"{_excerpt(texts[0])}"
         ) from error
     if embeddings.ndim != 2 or embeddings.shape[1] == 0 or len(embeddings) != len(texts):
         missing = embeddings.ndim == 2 and embeddings.shape[1] > 0 and len(embeddings) < len(texts)

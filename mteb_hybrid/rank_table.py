@@ -172,7 +172,7 @@ def _info(path: Path, metadata: dict[bytes, bytes] | None) -> TableInfo:
         content = parse_json((metadata or {})[_KEY])
         version = content.pop("format")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise RankTableError(foreign) from error
+        raise RankTableError(f"{foreign}; {AGAIN}") from error
     if version != FORMAT:
         raise RankTableError(
             f"{path} has format {shown(version)}, this mteb-hybrid reads {FORMAT}: update it, or {AGAIN}"
@@ -181,7 +181,7 @@ def _info(path: Path, metadata: dict[bytes, bytes] | None) -> TableInfo:
         info = TableInfo(**content)
         check_info(content)
     except (TypeError, ValueError) as error:
-        raise RankTableError(f"{foreign}: {error}") from error
+        raise RankTableError(f"{foreign}: {error}; {AGAIN}") from error
     return info
 
 

@@ -264,4 +264,6 @@ def _check_script(language: str, code: str) -> None:
     try:
         check_language_code(code)
     except ValueError as error:
-        raise CollectionError(f"scripts: MTEB does not know the code of {language!r}: {error}") from error
+        raise CollectionError(
+            f"scripts: MTEB does not know the code of {language!r}: {error}; write an ISO 639-3 code and a script"
+        ) from error

@@ -84,7 +84,7 @@ class Card(BaseModel):
         try:
             content = parse_toml(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise CardError(f"{path} cannot be read: {error}") from error
+            raise CardError(f"{path} cannot be read: {error}; correct it, or remove it") from error
         try:
             return cls.model_validate(content)
         except ValidationError as error:

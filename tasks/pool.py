@@ -98,7 +98,7 @@ class Pool:
 def _rows(ids: list[str], where: str) -> dict[str, int]:
     row = {passage: position for position, passage in enumerate(ids)}
     if not ids:
-        raise CollectionError(f"{where}: the corpus is empty")
+        raise CollectionError(f"{where}: the corpus is empty; it must have a passage")
     if len(row) != len(ids):
         twice, count = Counter(ids).most_common(1)[0]
         raise CollectionError(f"{where}: passage id {shown(twice)} is in the corpus {count} times; ids must differ")

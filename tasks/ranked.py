@@ -87,7 +87,7 @@ class JudgedQueries:
         columns = split["queries"][:]  # whole columns at once: iterating is slow
         query_ids, judged = columns["id"], split["relevant_docs"]
         if not query_ids:
-            raise CollectionError(f"{where}: there are no queries")
+            raise CollectionError(f"{where}: there are no queries; there must be at least one")
         if len(set(query_ids)) != len(query_ids):
             twice, count = Counter(query_ids).most_common(1)[0]
             raise CollectionError(f"{where}: query id {shown(twice)} is there {count} times; ids must differ")
@@ -95,7 +95,7 @@ class JudgedQueries:
         pair_grade = np.array([grade for graded in grades for grade in graded.values()], dtype=np.float64)
         relevant = pair_grade > 0
         if not relevant.any():
-            raise CollectionError(f"{where}: no query has a relevant passage, so that there is nothing to score")
+            raise CollectionError(f"{where}: no query has a relevant passage, and nothing can be scored: add judgments")
         pair_query = np.repeat(np.arange(len(grades)), [len(graded) for graded in grades])[relevant]
         pair_id = np.array([passage for graded in grades for passage in graded], dtype=object)[relevant]
         try:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-import mteb_hybrid
-import mteb_hybrid.tasks
-import mteb_hybrid.trainers
 from mteb_hybrid import errors
 from mteb_hybrid.errors import MtebHybridError
 
-FOLDERS = [Path(package.__file__).parent for package in (mteb_hybrid, mteb_hybrid.tasks, mteb_hybrid.trainers)]
+# found without importing them
+SPECS = [find_spec(name) for name in ("mteb_hybrid", "mteb_hybrid.tasks", "mteb_hybrid.trainers")]
+FOLDERS = [Path(spec.origin).parent for spec in SPECS if spec and spec.origin]
 FILES = sorted({path.resolve() for folder in FOLDERS for path in folder.rglob("*.py")})
 TREES = [ast.parse(path.read_text(encoding="utf-8")) for path in FILES]
 OURS = {

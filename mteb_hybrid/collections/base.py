@@ -63,23 +63,30 @@ class LanguagePart:
             )
         twice = [query_id for query_id, count in Counter(self.query_ids).items() if count > 1]
         if twice:
-            raise CollectionError(f"{where}: duplicate question id {shown(twice[0])} ({len(twice)} such ids)")
+            raise CollectionError(
+                f"{where}: duplicate question id {shown(twice[0])} ({len(twice)} such ids); give each question an id "
+                "of its own"
+            )
         for position, text in enumerate(self.passages):
             if not text.strip():
-                raise CollectionError(f"{where}: passage {position} is empty")
+                raise CollectionError(f"{where}: passage {position} is empty; leave it out, or give it a text")
         for query_id, text, positions in zip(self.query_ids, self.queries, self.relevant, strict=True):
             if not query_id or not text.strip():
                 raise CollectionError(
-                    f"{where}: question {shown(query_id)} has an empty {'text' if query_id else 'id'}"
+                    f"{where}: question {shown(query_id)} has an empty {'text' if query_id else 'id'}; give it one, or "
+                    "leave it out"
                 )
             self._check_positions(query_id, positions, where)
         for query_id, positions in self.unasked.items():
             if not query_id:
-                raise CollectionError(f"{where}: a question that is not asked has an empty id")
+                raise CollectionError(
+                    f"{where}: a question that is not asked has an empty id; give it one, or leave it out"
+                )
             self._check_positions(query_id, positions, where)
         if both := sorted(self.unasked.keys() & set(self.query_ids)):
             raise CollectionError(
-                f"{where}: question {shown(both[0])} is asked, and in unasked, which is for those that are not"
+                f"{where}: question {shown(both[0])} is asked, and in unasked, which is for those that are not; leave "
+                "it out of one"
             )
         if self.grades:
             relevant = {(query_id, position) for query_id, position, _ in self.judgments()}
@@ -87,7 +94,7 @@ class LanguagePart:
                 if (query_id, position) not in relevant or grade < 1:
                     raise CollectionError(
                         f"{where}: passage {position} has grade {grade} for question {shown(query_id)}; grades are of "
-                        "relevant passages, and at least 1"
+                        "relevant passages, and must be at least 1"
                     )
 
     def _check_positions(self, query_id: str, positions: tuple[int, ...], where: str) -> None:

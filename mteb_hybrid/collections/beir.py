@@ -189,7 +189,9 @@ def _resolved(name: str, folder: Path | str) -> Path:
     try:
         return user_path(folder).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, a circle of links
-        raise CollectionError(f"{name}: {shown(str(folder))} names no folder: {error}") from error
+        raise CollectionError(
+            f"{name}: {shown(str(folder))} names no folder: {error}; name one that is there"
+        ) from error
 
 
 def _state(files: Sequence[BeirFiles]) -> tuple[str, bool]:
@@ -203,7 +205,7 @@ def _state(files: Sequence[BeirFiles]) -> tuple[str, bool]:
         try:
             found = path.stat()
         except OSError as error:
-            raise CollectionError(f"{path} cannot be read: {error}") from error
+            raise CollectionError(f"{path} cannot be read: {error}; put it back, or name another folder") from error
         state.append((str(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
         newest = max(newest, found.st_mtime, found.st_ctime)
     return repr(state), newest + _SETTLED < time.time()

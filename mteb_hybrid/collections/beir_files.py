@@ -13,7 +13,7 @@ from mteb_hybrid.suggest import suggestion
 
 Folders = Mapping[str, Path | str] | Path | str
 
-_LAYOUT = "a folder in BEIR's layout has corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
+_LAYOUT = "a folder in BEIR's layout must have corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
 
 
 @dataclass(frozen=True, slots=True)

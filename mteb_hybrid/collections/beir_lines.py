@@ -64,7 +64,10 @@ def read_documents(path: Path) -> Iterator[Document]:
         _once(lines, document_id, f"_id {shown(document_id)}", path, number)
         joined = f"{_optional(row, 'title', path, number) or ''} {text}".strip()
         if not joined:
-            raise CollectionError(f"{path}, line {number}: document {shown(document_id)} has neither title nor text")
+            raise CollectionError(
+                f"{path}, line {number}: document {shown(document_id)} has neither title nor text; give it one, or "
+                "leave it out"
+            )
         yield Document(number, document_id, joined, _optional(row, "language", path, number))
 
 
@@ -109,12 +112,14 @@ def read_judgments(path: Path) -> Iterator[Judgment]:
         graded = _GRADE.fullmatch(fields[-1].strip())
         if number == 1:
             if graded:
-                raise CollectionError(f"{path}, line 1 is a judgment, where the names of the columns should be")
+                raise CollectionError(
+                    f"{path}, line 1 is a judgment, where the names of the columns should be: add a line with them"
+                )
             continue
         if len(fields) != 3 or not all(fields):
             raise CollectionError(
-                f"{path}, line {number}: {len(fields)} fields instead of query id, document id and score, with tabs "
-                f"between them: {line[:80]!r}"
+                f"{path}, line {number} must be query id, document id and score, with tabs between them, and has "
+                f"{len(fields)} fields: {line[:80]!r}"
             )
         if not graded:
             raise CollectionError(f"{path}, line {number}: the score must be a whole number, not {shown(fields[2])}")
@@ -143,11 +148,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 try:
                     line = (raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw).decode("utf-8")
                 except UnicodeDecodeError as error:
-                    raise CollectionError(f"{path}, line {number} is not UTF-8: {error}") from error
+                    raise CollectionError(
+                        f"{path}, line {number} is not UTF-8: {error}; save the file as UTF-8"
+                    ) from error
                 if line.strip():
                     yield number, line.rstrip("\r\n")
     except OSError as error:
-        raise CollectionError(f"{path} cannot be read: {error}") from error
+        raise CollectionError(f"{path} cannot be read: {error}; put it back, or name another folder") from error
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -155,18 +162,20 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise CollectionError(f"{path}, line {number} is not JSON ({error}): {line[:80]!r}") from error
+            raise CollectionError(
+                f"{path}, line {number} must be a JSON object, and is not JSON ({error}): {line[:80]!r}"
+            ) from error
         if not isinstance(row, dict):
-            raise CollectionError(f"{path}, line {number} is no JSON object: {line[:80]!r}")
+            raise CollectionError(f"{path}, line {number} must be a JSON object, not {line[:80]!r}")
         yield number, row
 
 
 def _needed(row: dict[str, Any], key: str, path: Path, number: int, *, blank: bool = False) -> str:
     if row.get(key) is None:
-        raise CollectionError(f"{path}, line {number} has no {key!r}")
+        raise CollectionError(f"{path}, line {number} has no {key!r}, which every line needs")
     value = _optional(row, key, path, number)
     if value is None or not (blank or value.strip()):
-        raise CollectionError(f"{path}, line {number}: {key!r} is empty")
+        raise CollectionError(f"{path}, line {number}: {key!r} is empty; fill it, or leave the line out")
     return value
 
 
@@ -180,11 +189,13 @@ def _optional(row: dict[str, Any], key: str, path: Path, number: int) -> str | N
     try:
         value.encode()
     except UnicodeEncodeError as error:  # an escape such as \ud800, which nothing else can write or encode
-        raise CollectionError(f"{path}, line {number}: {key!r} is no valid Unicode: {error}") from error
+        raise CollectionError(
+            f"{path}, line {number}: {key!r} is no valid Unicode: {error}; write the character itself, or leave it out"
+        ) from error
     return value
 
 
 def _once(lines: dict[Any, int], key: Any, name: str, path: Path, number: int) -> None:
     first = lines.setdefault(key, number)
     if first != number:
-        raise CollectionError(f"{path}, line {number}: {name} is on line {first} already")
+        raise CollectionError(f"{path}, line {number}: {name} is on line {first} already; leave one of them out")

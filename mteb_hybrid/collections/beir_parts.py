@@ -67,7 +67,7 @@ def digest_of(path: Path) -> str:
             while block := file.read(_BLOCK):
                 digest.update(block)
     except OSError as error:
-        raise CollectionError(f"{path} cannot be read: {error}") from error
+        raise CollectionError(f"{path} cannot be read: {error}; put it back, or name another folder") from error
     return digest.hexdigest()
 
 
@@ -97,13 +97,13 @@ class _Collection:
             language = self._language(document.language, default, where)
             if of_folder and language != files.language:
                 raise CollectionError(
-                    f"{where}: the document is in {language!r}, in the folder of {files.language!r}. Documents of "
-                    "several languages lie in one pooled folder, or in the same corpus.jsonl in every folder"
+                    f"{where}: the document is in {language!r}, in the folder of {files.language!r}. Put documents "
+                    "of several languages into one pooled folder, or into the same corpus.jsonl in every folder"
                 )
             places[document.id] = (language, len(self.passages[language]))
             self.passages[language].append(document.text)
         if not places:
-            raise CollectionError(f"{files.corpus} has no document")
+            raise CollectionError(f"{files.corpus} has no document: add some, or leave the folder out")
 
     def share_documents(self, first: BeirFiles, files: BeirFiles) -> None:
         """Let a folder have the corpus of another."""
@@ -117,9 +117,14 @@ class _Collection:
             where = f"{name}, line {query.line}"
             language = self._language(query.language, files.language, where)
             if files.language not in (None, language):
-                raise CollectionError(f"{where}: the query is in {language!r}, in the folder of {files.language!r}")
+                raise CollectionError(
+                    f"{where}: the query is in {language!r}, in the folder of {files.language!r}: put it into the "
+                    "other's"
+                )
             if query.question in self.asked[language]:
-                raise CollectionError(f"{where}: question {shown(query.question)} is asked twice in {language!r}")
+                raise CollectionError(
+                    f"{where}: question {shown(query.question)} is asked twice in {language!r}: leave one of them out"
+                )
             self.asked[language][query.question] = query.text
             questions[query.id] = query.question
 
@@ -132,11 +137,13 @@ class _Collection:
             where = f"{name}, line {judgment.line}"
             if judgment.query not in known and judgment.query not in elsewhere:
                 raise CollectionError(
-                    f"{where} names query {shown(judgment.query)}, which {files.queries} does not have"
+                    f"{where} names query {shown(judgment.query)}, which {files.queries} does not have: add it there, "
+                    "or leave the judgment out"
                 )
             if judgment.document not in places:
                 raise CollectionError(
-                    f"{where} names document {shown(judgment.document)}, which {files.corpus} does not have"
+                    f"{where} names document {shown(judgment.document)}, which {files.corpus} does not have: add it "
+                    "there, or leave the judgment out"
                 )
             if judgment.grade > 0:
                 grades = self.judged[known.get(judgment.query, judgment.query)]
@@ -158,7 +165,7 @@ class _Collection:
                     relevant[language].setdefault(question, {})[position] = grade
         if not any(relevant.values()):
             raise CollectionError(
-                f"{source}: no document in {', '.join(kept)} is relevant for a question in these: see qrels"
+                f"{source}: no document in {', '.join(kept)} is relevant for a question in these: add some to qrels"
             )
         return {language: self._part(language, questions, relevant[language], source) for language in kept}
 
@@ -186,7 +193,7 @@ class _Collection:
     def _language(self, said: str | None, of_folder: str | None, where: str) -> str:
         language = said or of_folder
         if language is None:
-            raise CollectionError(f"{where} has no 'language', which is needed where languages share a file")
+            raise CollectionError(f"{where} has no 'language', which it needs where languages share a file")
         if language not in self.passages and language not in self.asked:
             try:
                 check_language(language, self.scripts)

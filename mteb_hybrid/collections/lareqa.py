@@ -17,6 +17,7 @@ from mteb_hybrid.parsing import parse_json, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
+_AGAIN = "download it again"
 _REPOSITORY = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
 
 XQUAD_R_FILES = RemoteFiles(
@@ -67,11 +68,11 @@ def read_lareqa(path: Path, language: str) -> LanguagePart:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CollectionError(f"{path} cannot be read: {error}") from error
+        raise CollectionError(f"{path} cannot be read: {error}; {_AGAIN}") from error
     try:
         document = parse_json(text)
     except ValueError as error:
-        raise CollectionError(f"{path} is not JSON, perhaps cut off or an error page: {error}") from error
+        raise CollectionError(f"{path} is not JSON, perhaps cut off or an error page: {error}; {_AGAIN}") from error
     passages: list[str] = []
     contexts: list[str] = []
     questions: list[tuple[str, str, int]] = []
@@ -79,9 +80,11 @@ def read_lareqa(path: Path, language: str) -> LanguagePart:
         try:
             _read_paragraph(paragraph, passages, contexts, questions)
         except CollectionError as error:
-            raise CollectionError(f"{path}, {place}: {error}") from error
+            raise CollectionError(f"{path}, {place}: {error}; {_AGAIN}") from error
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise CollectionError(f"{path}, {place}: not LAReQA's layout ({type(error).__name__}: {error})") from error
+            raise CollectionError(
+                f"{path}, {place}: not LAReQA's layout ({type(error).__name__}: {error}); {_AGAIN}"
+            ) from error
     return LanguagePart(
         language=language,
         passages=tuple(passages),
@@ -102,7 +105,9 @@ def _paragraphs(path: Path, document: Any) -> list[tuple[str, dict[str, Any]]]:
             for p, paragraph in enumerate(article["paragraphs"])
         ]
     except (KeyError, TypeError) as error:
-        raise CollectionError(f"{path} has no data[].paragraphs[] as LAReQA's files have ({error!r})") from error
+        raise CollectionError(
+            f"{path} has no data[].paragraphs[] as LAReQA's files have ({error!r}); {_AGAIN}"
+        ) from error
 
 
 def _read_paragraph(
@@ -111,20 +116,23 @@ def _read_paragraph(
     """Append the sentences and questions of one paragraph."""
     sentences, breaks = paragraph["sentences"], paragraph["sentence_breaks"]
     if not isinstance(sentences, list) or not isinstance(breaks, list):
-        raise CollectionError("sentences and sentence_breaks are not lists")
+        raise CollectionError("sentences and sentence_breaks must be lists")
     if len(sentences) != len(breaks):
-        raise CollectionError(f"{len(sentences)} sentences but {len(breaks)} sentence breaks")
+        raise CollectionError(
+            f"{len(sentences)} sentences but {len(breaks)} sentence breaks, which must be equally many"
+        )
     if not all(isinstance(text, str) for text in (*sentences, paragraph["context"])):
-        raise CollectionError("a sentence or the context is not a text")
+        raise CollectionError("sentences and context must be texts")
     first = len(passages)
     for qa in paragraph["qas"]:
         if not isinstance(qa["id"], str) or not isinstance(qa["question"], str):
-            raise CollectionError(f"id {shown(qa['id'])} or question {shown(qa['question'])} is not a text")
+            raise CollectionError(f"id and question must be texts, not {shown(qa['id'])} and {shown(qa['question'])}")
         start = qa["answers"][0]["answer_start"]
         holding = [position for position, (begin, end) in enumerate(breaks) if begin <= start < end]
         if len(holding) != 1:
             raise CollectionError(
-                f"the answer of question {shown(qa['id'])} at {shown(start)} lies in {len(holding)} sentences, not 1"
+                f"the answer of question {shown(qa['id'])} at {shown(start)} lies in {len(holding)} sentences, and "
+                "must lie in 1"
             )
         questions.append((qa["id"], qa["question"], first + holding[0]))
     passages += sentences

@@ -76,7 +76,9 @@ def _check_columns(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> None:
         for data in splits.values():
             for part, kept in _COLUMNS.items():
                 if getattr(data[part].features["text"], "dtype", None) not in _TEXTS:  # conversations are lists
-                    raise ResultsError(f"{name} {subset} is no retrieval of texts by texts: see the {part}")
+                    raise ResultsError(
+                        f"{name} {subset} is no retrieval of texts by texts, which it must be: see the {part}"
+                    )
                 left_out |= set(data[part].column_names) - set(kept)
             if data.get("top_ranked") is not None:
                 left_out.add("top_ranked")

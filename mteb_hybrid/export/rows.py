@@ -51,14 +51,18 @@ def load_subsets(task: AbsTaskRetrieval, subsets: Iterable[str] | None = None) -
     except MtebHybridError:
         raise
     except Exception as error:  # whatever a task's own code, `datasets` or the network raises
-        raise ResultsError(f"MTEB could not load {task.metadata.name}: {type(error).__name__}: {error}") from error
+        raise ResultsError(
+            f"MTEB could not load {task.metadata.name}: {type(error).__name__}: {error}; check the network, or the "
+            "task's own code"
+        ) from error
     dataset: Any = task.dataset
     for subset in wanted:
         for data in dataset[subset].values():
             for part in ("corpus", "queries"):
                 if "text" not in data[part].column_names:
                     raise ResultsError(
-                        f"{task.metadata.name} {subset} is no retrieval of texts by texts: the {part} lacks 'text'"
+                        f"{task.metadata.name} {subset} is no retrieval of texts by texts, which it must be: the "
+                        f"{part} lacks 'text'"
                     )
     return {subset: dict(dataset[subset]) for subset in wanted}
 

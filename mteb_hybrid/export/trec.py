@@ -136,7 +136,7 @@ def _write_run(path: Path, target: Path) -> Path:
         with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(_run_lines(path, target.stem))
     except OSError as error:
-        raise ResultsError(f"{target} cannot be written: {error}") from error
+        raise ResultsError(f"{target} cannot be written: {error}; name another folder") from error
     return target
 
 

@@ -79,7 +79,7 @@ def directory_meta(model: str, revision: str | None = None) -> ModelMeta | None:
     wrapper_name, model_type = _WRAPPERS.get(kind, (None, None))
     wrapper = getattr(models, wrapper_name, None) if wrapper_name else None
     if wrapper is None or model_type is None:
-        raise ModelDirectoryError(f"{path} holds a {kind}, which this version of MTEB cannot load; a newer one may")
+        raise ModelDirectoryError(f"{path} holds a {kind}, which this version of MTEB cannot load: install a newer one")
     similarity = str(config.get("similarity_fn_name") or "cosine")
     prompts = config.get("prompts") or {}
     if not isinstance(prompts, dict):

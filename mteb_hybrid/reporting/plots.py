@@ -56,7 +56,7 @@ def draw_all(summaries: Sequence[ModelSummary], folder: Path, form: str = "pdf")
         ResultsError: There is no such form, a file cannot be written, or matplotlib is not installed.
     """
     if form not in FORMATS:
-        raise ResultsError(f"figures are drawn as {', '.join(FORMATS)}, not as {form!r}")
+        raise ResultsError(f"the form of figures must be one of {', '.join(FORMATS)}, not {form!r}")
     try:
         import matplotlib as mpl
     except ImportError as error:
@@ -73,7 +73,7 @@ def draw_all(summaries: Sequence[ModelSummary], folder: Path, form: str = "pdf")
                     with atomic_path(path) as temporary:
                         figure.savefig(temporary, format=form, metadata=_undated(form))
                 except OSError as error:
-                    raise ResultsError(f"{path} cannot be written: {error}") from error
+                    raise ResultsError(f"{path} cannot be written: {error}; name another folder") from error
                 written.append(path)
     return written
 

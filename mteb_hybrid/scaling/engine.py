@@ -181,7 +181,8 @@ class RayEngine:
                 if fruitless == TRIES:
                     raise ClusterError(
                         f"workers were lost {TRIES} times in a row before any of {len(left)} parts was finished; the "
-                        f"first is {name(next(iter(left.values())))}. What was finished is kept. Ray says: {lost}"
+                        f"first is {name(next(iter(left.values())))}. What was finished is kept: run it again. Ray "
+                        f"says: {lost}"
                     ) from lost
                 logger.warning(
                     "workers were lost (%s); going on with %d of %d parts that are left",

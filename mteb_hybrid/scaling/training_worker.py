@@ -73,7 +73,7 @@ def check_shared(directory: Path, desk: Any) -> None:
                     left.unlink(missing_ok=True)
                 shared[0] = stack.enter_context(tempfile.NamedTemporaryFile(prefix=_MARK, dir=directory)).name
             except OSError as error:
-                shared[1] = f"output.directory: {directory} cannot be written on {here}: {error}"
+                shared[1] = f"output.directory: {directory} cannot be written on {here}: {error}; name another"
         dist.broadcast_object_list(shared)
         mark, problem = shared
         if mark is None:

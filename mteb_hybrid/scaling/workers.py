@@ -71,7 +71,7 @@ class Problem:
                 "is kept"
             )
         if not self.kind:
-            return ClusterError(f"a worker failed on {where}:\n{self.message}")
+            return ClusterError(f"a worker failed on {where}; see why, and run it again:\n{self.message}")
         kind: type[MtebHybridError] = getattr(errors, self.kind, ClusterError)
         return kind(self.message)
 

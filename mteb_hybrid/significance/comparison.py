@@ -137,7 +137,7 @@ def compare(
                 {subset: one[subset] for subset in shared}, {subset: other[subset] for subset in shared}
             )
         except ValueError as error:
-            raise ResultsError(f"{''.join(family)}: {error}") from error
+            raise ResultsError(f"{''.join(family)}: {error}; run both on the same data") from error
         test = sign_flip_test(differences, draws, seed)
         rows = _rows(one, other, differences, test, bootstrap_intervals(differences, draws=samples, seed=seed))
         comparisons.append(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_AGAIN = "remove it from the cache of datasets and load it again"
 _SCAN = 100_000  # rows of the id column that are looked through at once
 _REMAPPED = 100_000  # rows that are read through one memory map
 _SAMPLED = 1000  # rows that tell a corpus from another version of it
@@ -107,7 +108,7 @@ class Corpus:
             first = self.ids(rows if not isinstance(rows, slice) else range(*rows.indices(len(self))))[
                 bodies.index(None)
             ]
-            raise CollectionError(f"{self._where}: passage {shown(first)} has no text")
+            raise CollectionError(f"{self._where}: passage {shown(first)} has no text; {_AGAIN}")
         if titles is None:
             return [body.strip() for body in bodies]
         return [TitledText.of(title or "", body) for title, body in zip(titles, bodies, strict=True)]
@@ -148,13 +149,15 @@ class Corpus:
             hits = np.flatnonzero(np.asarray(pc.is_valid(place)))
             for row, value in zip(hits.tolist(), place.take(pa.array(hits)).to_pylist(), strict=True):
                 if wanted[value] in rows:
-                    raise CollectionError(f"{self._where}: passage id {shown(wanted[value])} stands there twice")
+                    raise CollectionError(
+                        f"{self._where}: passage id {shown(wanted[value])} stands there twice; {_AGAIN}"
+                    )
                 rows[wanted[value]] = start + row
         missing = [one for one in wanted if one not in rows]
         if missing:
             raise CollectionError(
                 f"{self._where}: {len(missing)} relevant passages are missing, the first is {shown(missing[0])}. The "
-                "corpus is incomplete; remove it from the cache of datasets and load it again"
+                f"corpus is incomplete; {_AGAIN}"
             )
         return rows
 

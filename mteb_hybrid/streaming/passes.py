@@ -177,7 +177,7 @@ class CorpusPass:
         if encoded.shape[1] != width:
             raise EmbeddingError(
                 f"{self.describe} returned passages of dimension {encoded.shape[1]} for rows {start:,} to {stop:,} "
-                f"of {self.corpus.language}, its queries have {width}"
+                f"of {self.corpus.language}, its queries have {width}; one model must give both the same dimension"
             )
         embeddings = np.empty((len(texts), width), dtype=np.float32)
         new = np.array([unknown.get(text, -1) for text in texts])

@@ -132,7 +132,7 @@ class LanguageCodes:
         """
         for language in (source, target):
             if language not in LANGUAGES:
-                raise TranslationError(f"{language!r} is no language of MIRACL; those are {', '.join(LANGUAGES)}")
+                raise TranslationError(f"{language!r} is no language of MIRACL; name one of {', '.join(LANGUAGES)}")
         if self.convention is None:
             prefix = self._prefix or ""
             names = {"{source}": english_name(source), "{target}": english_name(target)}
@@ -165,8 +165,8 @@ class LanguageCodes:
     def _id(self, language: str) -> int:
         if language not in self._ids:
             raise TranslationError(
-                f"{self._model} does not know {english_name(language)} ({language}); of MIRACL's languages it knows "
-                f"{', '.join(self._ids)}"
+                f"{self._model} does not know {english_name(language)} ({language}): take another model, or one of "
+                f"MIRACL's languages that it knows: {', '.join(self._ids)}"
             )
         return self._ids[language]
 

@@ -164,10 +164,10 @@ def write_translations(
     path = folder / f"{subset}.jsonl"
     foreign = [topic for topic in translations if topic not in topics]
     if foreign:
-        raise TranslationError(f"{path} was not written: {_few(foreign)} are no topics")
+        raise TranslationError(f"{path} was not written: {_few(foreign)} are no topics; leave them out")
     empty = [topic for topic, text in translations.items() if not text.strip()]
     if empty:
-        raise TranslationError(f"{path} was not written: the translations of {_few(empty)} are empty")
+        raise TranslationError(f"{path} was not written: the translations of {_few(empty)} are empty; fill them")
     _check_complete(path, translations, topics, provenance.sampled, more_topics=False)
     lines = [
         json.dumps({"_id": topic, "text": text, "source": topics[topic]}, ensure_ascii=False) + "\n"

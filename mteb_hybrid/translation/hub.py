@@ -30,12 +30,12 @@ def resolve(location: str) -> Path:
         folder = user_path(location)
         if not is_folder(folder):
             raise TranslationError(
-                f"{location} is no folder. Translations ({TRANSLATIONS_VARIABLE}) are a folder or {_FORM}"
+                f"{location} is no folder. Translations ({TRANSLATIONS_VARIABLE}) must be a folder or {_FORM}"
             )
         return folder
     pinned = _PINNED.fullmatch(location)
     if pinned is None:
-        raise TranslationError(f"{location} is not pinned: the form is {_FORM}")
+        raise TranslationError(f"{location} is not pinned: write it as {_FORM}")
     from huggingface_hub import constants, snapshot_download
 
     try:

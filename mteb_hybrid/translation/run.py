@@ -83,7 +83,7 @@ def corpus_languages(query_language: str, chosen: str | None = None) -> list[str
     named = [language.strip() for language in chosen.split(",")] if chosen is not None else []
     for language in (query_language, *named):
         if language not in LANGUAGES:
-            raise TranslationError(f"{language!r} is no language of MIRACL; those are {', '.join(LANGUAGES)}")
+            raise TranslationError(f"{language!r} is no language of MIRACL; name one of {', '.join(LANGUAGES)}")
     if query_language in named or len(set(named)) < len(named):
         raise TranslationError(f"{chosen}: name each corpus language once, and not the query language {query_language}")
     return named or [language for language in LANGUAGES if language != query_language]

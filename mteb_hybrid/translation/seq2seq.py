@@ -60,7 +60,7 @@ class Seq2SeqTranslator:
 
         for setting, value in (("batch size", batch_size), ("max new tokens", max_new_tokens), ("beams", num_beams)):
             if value < 1:
-                raise TranslationError(f"{setting}: {value} is less than 1")
+                raise TranslationError(f"{setting} must be at least 1, not {value}")
         path = user_path(model_name)
         if is_folder(path):
             path = path.resolve()
@@ -78,7 +78,9 @@ class Seq2SeqTranslator:
         try:
             self._model = model.float().to(self._device).eval()
         except (RuntimeError, AssertionError) as error:
-            raise TranslationError(f"{model_name} cannot be put on {self._device}: {error}") from error
+            raise TranslationError(
+                f"{model_name} cannot be put on {self._device}: {error}; name another device, such as cpu"
+            ) from error
         self._batch_size, self._max_new_tokens, self._num_beams = batch_size, max_new_tokens, num_beams
         self._prefix = prefix
         limits = (self._tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None))
@@ -178,7 +180,8 @@ def _commit(model: str, revision: str | None) -> str:
     except Exception as error:  # errors of three HTTP libraries, by version of the hub's client, without a common base
         raise TranslationError(
             f"{model} ({revision or 'main'}) is neither a directory nor a model that could be fetched: "
-            f"{type(error).__name__}: {' '.join(str(error).split())}"
+            f"{type(error).__name__}: {' '.join(str(error).split())}. Check the name, the revision and the network, or "
+            "name the directory of a model"
         ) from error
     return config.parent.name  # the cache has snapshots/<commit>/config.json
 

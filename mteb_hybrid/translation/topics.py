@@ -85,8 +85,10 @@ def _unique(rows: Iterable[tuple[str, Any, Any]]) -> dict[str, str]:
     topics: dict[str, str] = {}
     for place, topic, text in rows:
         if not isinstance(topic, str) or not isinstance(text, str) or not topic.strip() or not text.strip():
-            raise CollectionError(f"{place}: id or text is empty or no text: {shown(topic)}, {shown(text)}")
+            raise CollectionError(
+                f"{place}: id and text must be texts that are not empty, not {shown(topic)} and {shown(text)}"
+            )
         if topic in topics:
-            raise CollectionError(f"{place}: topic {shown(topic)} occurs twice")
+            raise CollectionError(f"{place}: topic {shown(topic)} occurs twice; leave one of them out")
         topics[topic] = text
     return topics

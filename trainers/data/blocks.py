@@ -89,7 +89,7 @@ def restrict_blocks(
     if not left:
         there = sorted({language for block in blocks for role in (block.queries, block.passages) for language in role})
         raise TrainingDataError(
-            f"no item has both a query and a passage in {', '.join(wanted) or 'no language'}; the data has "
+            f"no item has both a query and a passage in {', '.join(wanted) or 'no language'}: name some of "
             f"{', '.join(there)}"
         )
     items = np.concatenate([np.arange(start[number], start[number + 1]) for number, block in kept if block is not None])

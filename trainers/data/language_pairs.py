@@ -13,7 +13,5 @@ def split_pair(pair: tuple[str, str] | str) -> tuple[str, str]:
     """
     parts = tuple(pair.split("-")) if isinstance(pair, str) else tuple(pair)
     if len(parts) != 2 or not all(isinstance(part, str) and part for part in parts):
-        raise TrainingDataError(
-            f"a language pair is written ('en', 'de') or 'en-de', query language first; got {pair!r}"
-        )
+        raise TrainingDataError(f"a language pair must be ('en', 'de') or 'en-de', query language first; got {pair!r}")
     return parts[0], parts[1]

@@ -75,7 +75,7 @@ class ParallelDataset(LazyDataset):
         self.blocks = tuple(blocks)
         if not self.blocks:
             raise TrainingDataError(
-                "there are no items: no row or question has both a query and a passage, in whatever languages"
+                "there are no items: some row or question must have both a query and a passage, in whatever languages"
             )
         self._queries = [block.queries for block in self.blocks]
         self._passages = [block.passages for block in self.blocks]
@@ -245,13 +245,16 @@ class ParallelDataset(LazyDataset):
         """
         columns = {tuple(view.column_names) for view in views}
         if len(columns) != 1:
-            raise TrainingDataError(f"views can be joined if they have the same columns; these have {sorted(columns)}")
+            raise TrainingDataError(f"views that are joined must have the same columns; these have {sorted(columns)}")
         if any(view.training_rows.temperature != 1.0 for view in views):
-            raise TrainingDataError("a view with a temperature cannot be joined; join all views at once with one")
+            raise TrainingDataError(
+                "a view with a temperature cannot be joined: give all views at once, with one temperature"
+            )
         names = Counter(name for view in views for name in view.collections)
         if temperature != 1.0 and (twice := [name for name, count in names.items() if count > 1]):
             raise TrainingDataError(
-                f"two views have a collection {twice[0]!r}, which a temperature would take for one; builders take name="
+                f"two views have a collection {twice[0]!r}, which a temperature would take for one: build "
+                "them with another name="
             )
         blocks = [block for view in views for block in view.blocks]
         return cls(blocks, parallel=views[0].parallel, temperature=temperature)

@@ -58,13 +58,15 @@ def training_rows(dataset: Dataset) -> TrainingRows:
 
 def _read(plain: Dataset, languages: tuple[str, str], texts: list[str]) -> TrainingRows:
     if not len(plain):
-        raise TrainingDataError("the Dataset of pairs is empty")
+        raise TrainingDataError("the Dataset of pairs is empty; give it a row")
     codes = []
     for column in languages:
         values = np.array(plain.select_columns([column])[:][column])
         missing = [row for row, value in enumerate(values.tolist()) if not isinstance(value, str) or not value]
         if missing:
-            raise TrainingDataError(f"column {column!r} has no language in row {missing[0]} ({len(missing)} such rows)")
+            raise TrainingDataError(
+                f"column {column!r} has no language in row {missing[0]} ({len(missing)} such rows); each row needs one"
+            )
         found, code = np.unique(values, return_inverse=True)
         codes.append((found, code))
     names = sorted({str(name) for found, _ in codes for name in found})
@@ -100,7 +102,7 @@ def _same_items(plain: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]] |
         return None
     items = plain.select_columns([_ITEM])[:][_ITEM]
     if None in items:
-        raise TrainingDataError(f"column {_ITEM!r} is null in row {items.index(None)}")
+        raise TrainingDataError(f"column {_ITEM!r} is null in row {items.index(None)}; each row needs one")
     _, code = np.unique(np.array(items), return_inverse=True)
     order = np.argsort(code, kind="stable")
     same = code[order][1:] == code[order][:-1]

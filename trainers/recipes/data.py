@@ -81,12 +81,12 @@ def check_paths(recipe: Recipe) -> None:
     """
     name = recipe.model.name
     if is_path(name) and not is_folder(user_path(name)):
-        raise RecipeError(f"model.name: there is no directory {name}")
+        raise RecipeError(f"model.name: there is no directory {name}; name one that is there, or a model on the hub")
     for number, table in enumerate(recipe.data):
         for key, written in table_paths(table):
             path = user_path(written)
             if not is_there(path):
-                raise RecipeError(f"data.{number}.{key}: there is no file or folder {written}")
+                raise RecipeError(f"data.{number}.{key}: there is no file or folder {written}; name one that is there")
             if isinstance(table, TableData | PairsData) and path.is_file() and path.suffix not in _FILES:
                 raise RecipeError(
                     f"data.{number}.{key}: {written} must be a folder of Dataset.save_to_disk, or a file "
@@ -182,7 +182,9 @@ def _read(written: str, key: str) -> Dataset:
     try:
         dataset = load_from_disk(str(path)) if path.is_dir() else _FILES[path.suffix](str(path))
     except Exception as error:  # whatever datasets makes of a file that is no such table
-        raise RecipeError(f"{key}: {written} cannot be read: {error.__cause__ or error}") from error
+        raise RecipeError(
+            f"{key}: {written} cannot be read as a table: {error.__cause__ or error}; correct it, or name another"
+        ) from error
     if not isinstance(dataset, Dataset):
         raise RecipeError(f"{key}: {written} holds several tables ({', '.join(dataset)}); name the folder of one")
     return dataset

@@ -54,7 +54,9 @@ def load_model(recipe: Recipe, languages: Sequence[str]) -> SentenceTransformer:
             trust_remote_code=False,
         )
     except Exception as error:  # whatever the many formats of models make of a missing or damaged file
-        raise RecipeError(f"model.name: {name} cannot be loaded: {error}") from error
+        raise RecipeError(
+            f"model.name: {name} cannot be loaded: {error}; name a model of sentence-transformers, on the hub or saved"
+        ) from error
     model.float()  # in half precision small steps would round away
     if not is_folder(directory):
         card.base_model = name
@@ -81,4 +83,4 @@ def _check_length(recipe: Recipe) -> None:
         return
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and length > positions:
-        raise RecipeError(f"model.max_seq_length: {name} has {positions} positions, got {length}")
+        raise RecipeError(f"model.max_seq_length: must be at most {positions}, the positions of {name}, got {length}")

@@ -70,8 +70,8 @@ class OutputDirectory:
         if self._is_fresh():
             return None
         if not (resume and self._recipe.is_file()):
-            hint = "--resume goes on with it, " if self._recipe.is_file() else ""
-            raise RecipeError(f"{self.path} is not empty: {hint}--output names another directory")
+            hint = "go on with it by --resume, or " if self._recipe.is_file() else ""
+            raise RecipeError(f"{self.path} is not empty: {hint}name another directory with --output")
         if changed := differences(Recipe.read(self._recipe), recipe):
             raise RecipeError(
                 f"{self.path} was begun with another recipe; --resume goes on with the same one:\n  "
@@ -91,12 +91,14 @@ class OutputDirectory:
         try:
             self.training.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RecipeError(f"output.directory: {self.path} cannot be written: {error}") from error
+            raise RecipeError(f"output.directory: {self.path} cannot be written: {error}; name another") from error
         until = time.monotonic() + _PATIENCE
         with contextlib.ExitStack() as stack:
             while not stack.enter_context(lock(self.training)):
                 if time.monotonic() > until:
-                    raise RecipeError(f"{self.path}: another process trains here; --output names another directory")
+                    raise RecipeError(
+                        f"{self.path}: another process trains here; wait, or name another directory with --output"
+                    )
                 if until - time.monotonic() > _PATIENCE - 0.5:
                     logger.warning("%s: another process trains here; waiting for it to end", self.path)
                 stack.close()
@@ -142,13 +144,13 @@ class OutputDirectory:
                     with atomic_path(path) as temporary:
                         temporary.write_text(text, encoding="utf-8")
             except OSError as error:
-                raise RecipeError(f"output.directory: {self.path} cannot be written: {error}") from error
+                raise RecipeError(f"output.directory: {self.path} cannot be written: {error}; name another") from error
             return None
         before = self._read(self._data)
         if changed := [f"{key}: {before.get(key)}, now {data[key]}" for key in data if before.get(key) != data[key]]:
             raise RecipeError(
-                f"{self.path} was begun with another model, other data or processes; --output names another "
-                "directory:\n  " + "\n  ".join(changed)
+                f"{self.path} was begun with another model, other data or processes; name another directory "
+                "with --output:\n  " + "\n  ".join(changed)
             )
         return self._last_checkpoint(processes)
 

@@ -62,7 +62,7 @@ class Recipe(RecipeTables):
         try:
             content = parse_toml(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RecipeError(f"{file} cannot be read: {error}") from error
+            raise RecipeError(f"{file} cannot be read: {error}; correct it, or name another") from error
         return cls.parse(content, changes, source=path.name if file is path else f"{file.name} (shipped)")
 
     @classmethod
@@ -144,9 +144,9 @@ def _apply(tables: dict[str, Any], change: str, source: str) -> None:
         elif isinstance(place, list) and _is_place(part, place):
             place = place[int(part)]
         else:
-            raise RecipeError(f"{source}: {change}: there is no {path!r}")
+            raise RecipeError(f"{source}: {change}: there is no {path!r}; name a key that there is")
     if not isinstance(place, dict):
-        raise RecipeError(f"{source}: {change}: {'.'.join(inner)!r} is no table")
+        raise RecipeError(f"{source}: {change}: {'.'.join(inner)!r} is no table; name it without {last!r}")
     if text.strip():
         place[last] = _read_value(text.strip())
     else:

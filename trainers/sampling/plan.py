@@ -132,7 +132,7 @@ def make_plan(
             data has nothing for a kind of step that ``alpha`` asks for.
     """
     if not 0.0 <= alpha <= 1.0:
-        raise TrainingDataError(f"alpha is the share of monolingual batches, in [0, 1]; got {alpha!r}")
+        raise TrainingDataError(f"alpha, the share of monolingual batches, must be in [0, 1]; got {alpha!r}")
     if monolingual not in ("one-language", "mixed"):
         raise TrainingDataError(f"monolingual must be 'one-language' or 'mixed', got {monolingual!r}")
     number = {language: code for code, language in enumerate(languages)}
@@ -171,7 +171,7 @@ def _split(
         query, passage = split_pair(pair)
         if query == passage or not {query, passage} <= set(number):
             raise TrainingDataError(
-                f"pair_weights: {pair!r} is no pair of different languages among {', '.join(number)}"
+                f"pair_weights: {pair!r} must be a pair of different languages among {', '.join(number)}"
             )
         split[query, passage] = weight
     return split
@@ -185,7 +185,7 @@ def _choice(pairs: Mapping[_Name, tuple[int, int]], weights: Mapping[_Name, floa
             there = ", ".join(one if isinstance(one, str) else "-".join(one) for one in pairs)
             raise TrainingDataError(f"{option}: the data has nothing for {name!r}; it has {there or 'nothing'}")
         if not np.isfinite(weight) or weight < 0:
-            raise TrainingDataError(f"{option}: the weight of {name!r} is {weight!r}, not a number of at least 0")
+            raise TrainingDataError(f"{option}: the weight of {name!r} must be a number of at least 0, not {weight!r}")
     kept = {name: float(weight) for name, weight in weights.items() if weight > 0}
     if not kept:
         raise TrainingDataError(f"{option}: no weight is above 0; leave them out for equal ones")

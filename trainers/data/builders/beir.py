@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-_LAYOUT = "a folder in BEIR's layout has corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
+_LAYOUT = "a folder in BEIR's layout must have corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
 _QRELS = {"query-id": pa.string(), "corpus-id": pa.string(), "score": pa.float64()}
 
 
@@ -62,7 +62,8 @@ def beir_blocks(
     if not items:
         raise TrainingDataError(
             f"{name}: no document is relevant for a question in split {split!r}: no score in "
-            f"{', '.join(str(folder / 'qrels' / f'{split}.tsv') for folder in folders_of.values())} is above 0"
+            f"{', '.join(str(folder / 'qrels' / f'{split}.tsv') for folder in folders_of.values())} is above 0; name "
+            "another split"
         )
     blocks = []
     for pattern, members in by_pattern({("", language): rows[language] >= 0 for language in rows}, items):
@@ -118,14 +119,18 @@ def _qrels(path: Path) -> pa.Table:
     """The pairs of a file of judgments whose score is above 0."""
     with path.open("rb") as file:
         if file.readline().strip().rpartition(b"\t")[2].isdigit():
-            raise TrainingDataError(f"{path}, line 1 is a judgment, where the names of the columns should be")
+            raise TrainingDataError(
+                f"{path}, line 1 is a judgment, where the names of the columns should be: add a line with them"
+            )
     form = "query id, document id and a number, with tabs between them"
     read = [table.filter(pc.field("score") > 0) for table in tables(path, parse_tsv(_QRELS), form, header=1)]
     judged = pa.concat_tables([pa.schema(list(_QRELS.items())).empty_table(), *read])
     twice = judged.group_by(["query-id", "corpus-id"]).aggregate([([], "count_all")]).filter(pc.field("count_all") > 1)
     if len(twice):
         query, document = twice.column("query-id")[0].as_py(), twice.column("corpus-id")[0].as_py()
-        raise TrainingDataError(f"{path} has document {shown(document)} for query {shown(query)} more than once")
+        raise TrainingDataError(
+            f"{path} has document {shown(document)} for query {shown(query)} more than once; leave all but one line out"
+        )
     return judged
 
 

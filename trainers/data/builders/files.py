@@ -91,7 +91,7 @@ def tables(path: Path, parse: Parse, form: str, *, header: int = 0) -> Iterator[
                 line += block.count(b"\n")
                 bar.update(len(block))
     except OSError as error:
-        raise TrainingDataError(f"{path} cannot be read: {error}") from error
+        raise TrainingDataError(f"{path} cannot be read: {error}; put it back, or name another one") from error
 
 
 def texts_by_id(path: Path, batches: Callable[[], Iterator[pa.Table]], wanted: pa.Array) -> Dataset:
@@ -131,7 +131,7 @@ def texts_by_id(path: Path, batches: Callable[[], Iterator[pa.Table]], wanted: p
         counts = ids.value_counts()
         twice = counts.field("values")[int(np.argmax(counts.field("counts").to_numpy()))]
         target.unlink()
-        raise TrainingDataError(f"{path} has id {shown(twice.as_py())} more than once")
+        raise TrainingDataError(f"{path} has id {shown(twice.as_py())} more than once; leave all but one out")
     return dataset
 
 
@@ -151,7 +151,8 @@ def rows_of(dataset: Dataset, ids: pa.Array, path: Path, named_by: Path) -> NDAr
     if found.null_count:
         lacking = ids.filter(pc.is_null(found)).unique()
         raise TrainingDataError(
-            f"{named_by} names id {shown(lacking[0].as_py())}, which {path} does not have ({len(lacking):,} such ids)"
+            f"{named_by} names id {shown(lacking[0].as_py())}, which {path} does not have ({len(lacking):,} such "
+            "ids): add it there, or leave it out here"
         )
     rows: NDArray[np.int32] = found.to_numpy(zero_copy_only=False).astype(np.int32)
     return rows
@@ -164,7 +165,7 @@ def existing(path: Path, layout: str) -> Path:
         TrainingDataError: It is not.
     """
     if not path.is_file():
-        raise TrainingDataError(f"{path} is missing; {layout}")
+        raise TrainingDataError(f"{path} is missing: put it there; {layout}")
     return path
 
 
@@ -180,8 +181,8 @@ def _table(path: Path, first: int, block: bytes, parse: Parse, form: str) -> pa.
                     _valid(parse, line)
             except pa.ArrowException:
                 begin = line[:80].decode("utf-8", "replace")
-                raise TrainingDataError(f"{path}, line {number} is not {form}: {begin!r}") from error
-        raise TrainingDataError(f"{path}, from line {first}: {error}") from error
+                raise TrainingDataError(f"{path}, line {number} must be {form}, not {begin!r}") from error
+        raise TrainingDataError(f"{path}, from line {first}: {error}; the form must be {form}") from error
 
 
 def _valid(parse: Parse, block: bytes) -> pa.Table:
@@ -194,7 +195,7 @@ def _check_blank(path: Path, table: pa.Table) -> None:
     blank = pc.equal(pc.utf8_trim_whitespace(table.column("text")), "")
     if pc.any(blank).as_py():
         first = table.column("id").filter(blank)[0].as_py()
-        raise TrainingDataError(f"{path} has no text for id {shown(first)}")
+        raise TrainingDataError(f"{path} has no text for id {shown(first)}: fill it, or leave the id out")
 
 
 def _digest(path: Path, wanted: pa.Array) -> str:

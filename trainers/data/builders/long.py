@@ -48,11 +48,14 @@ def long_blocks(dataset: Dataset, languages: Iterable[str] | None, name: str) ->
         twice = rows[row[one][item[rows]] != rows]
         if len(twice):
             raise TrainingDataError(
-                f"{name}: item {shown(items[item[twice[0]]])} has language {one!r} twice (row {twice[0]})"
+                f"{name}: item {shown(items[item[twice[0]]])} has language {one!r} twice (row {twice[0]}): leave "
+                "one of them out"
             )
         for column, mask in has.items():
             if mask is not None and not mask[rows].all():
-                raise TrainingDataError(f"{name}: column {column!r} is null in row {rows[~mask[rows]][0]}")
+                raise TrainingDataError(
+                    f"{name}: column {column!r} is null in row {rows[~mask[rows]][0]}: fill it, or leave the column out"
+                )
     blocks = []
     for pattern, members in by_pattern({("", one): row[one] >= 0 for one in row}, len(items)):
         here = sorted(one for _, one in pattern)

@@ -33,7 +33,7 @@ def pair_blocks(datasets: Mapping[tuple[str, str] | str, Dataset], name: str) ->
     """
     tables = {split_pair(pair): dataset for pair, dataset in datasets.items() if len(dataset)}
     if not tables:
-        raise TrainingDataError(f"{name}: there are no pairs")
+        raise TrainingDataError(f"{name}: there are no pairs; give at least one")
     for pair in tables:
         for language in pair:
             check_language(language, name)
@@ -51,7 +51,10 @@ def pair_blocks(datasets: Mapping[tuple[str, str] | str, Dataset], name: str) ->
         for column in columns[2:]:
             mask = present(column_texts(dataset, column))
             if mask is not None:
-                raise TrainingDataError(f"{name}: column {column!r} is null in {'-'.join(pair)}, row {mask.argmin()}")
+                raise TrainingDataError(
+                    f"{name}: column {column!r} is null in {'-'.join(pair)}, row {mask.argmin()}: fill it, or leave "
+                    "the column out"
+                )
     linked = all(_ITEM in dataset.column_names for dataset in tables.values())
     return _linked(tables, columns, name) if linked else _alone(tables, columns, name)
 
@@ -73,7 +76,9 @@ def _linked(tables: Mapping[tuple[str, str], Dataset], columns: list[str], name:
     try:
         merged = concatenate_datasets(list(tables.values()))
     except ValueError as error:  # columns of different types
-        raise TrainingDataError(f"{name}: the language pairs do not fit together: {error}") from error
+        raise TrainingDataError(
+            f"{name}: the language pairs must have columns of the same types, and do not fit together ({error})"
+        ) from error
     texts = [column_texts(merged, column) for column in columns]
     items, item = coded_column(merged, _ITEM, f"{name}, all pairs in a row")
     row: dict[tuple[str, str], np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
@@ -83,7 +88,8 @@ def _linked(tables: Mapping[tuple[str, str], Dataset], columns: list[str], name:
         found, counts = np.unique(here, return_counts=True)
         if counts.max() > 1:
             raise TrainingDataError(
-                f"{name}: item {shown(items[found[counts.argmax()]])} comes twice in {'-'.join(pair)}"
+                f"{name}: item {shown(items[found[counts.argmax()]])} comes twice in {'-'.join(pair)}: leave one of "
+                "them out"
             )
         for role, language in zip(("query", "passage"), pair, strict=True):
             rows = row.setdefault((role, language), np.full(len(items), -1, dtype=np.int64))

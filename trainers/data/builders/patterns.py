@@ -56,7 +56,7 @@ def check_language(language: str, where: str) -> str:
     """
     if not isinstance(language, str) or not language or any(sign.isspace() for sign in language):
         raise TrainingDataError(
-            f"{where}: {shown(language)} is no language code; one is written such as 'de', without blanks"
+            f"{where}: {shown(language)} is no language code; write one such as 'de', without blanks"
         )
     return language
 

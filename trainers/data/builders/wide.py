@@ -39,7 +39,7 @@ def wide_blocks(dataset: Dataset, languages: Iterable[str] | None, name: str) ->
         wanted = {check_language(language, name) for language in languages}
         if missing := sorted(wanted - {language for _, language in columns}):
             raise TrainingDataError(
-                f"{name} has no columns in {missing[0]!r}; columns: {', '.join(dataset.column_names)}"
+                f"{name} has no columns in {missing[0]!r}; it has {', '.join(dataset.column_names)}"
             )
         columns = {column: field for column, field in columns.items() if column[1] in wanted}
     texts = {column: column_texts(dataset, field) for column, field in columns.items()}
