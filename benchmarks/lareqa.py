@@ -19,7 +19,7 @@ import mteb
 import torch
 from machine import machine
 
-from mteb_hybrid.reporting import ModelSummary, read_across, read_results, summarise
+from mteb_hybrid.reporting import ModelSummary, read_pooled, read_results, summarise
 from mteb_hybrid.reporting.columns import BIAS, PARALLEL
 from mteb_hybrid.task_names import SETTINGS
 
@@ -126,7 +126,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         times = {collection: run(name, collection, folder, arguments.batch_size) for collection in COLLECTIONS}
         (folder / "times.json").write_text(json.dumps(times | {"machine": machine()}, indent=1))
-        found = summarise(read_results(folder / "results"), read_across([folder / "predictions"]))
+        found = summarise(read_results(folder / "results"), *read_pooled([folder / "predictions"]))
         summaries = {collection: next(one for one in found if one.collection == collection) for collection in times}
         print(f"\n## {found[0].model}\n\n{machine()}\n")
         for collection, spent in times.items():

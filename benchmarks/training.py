@@ -18,7 +18,7 @@ from pathlib import Path
 from lareqa import cell
 from machine import machine
 
-from mteb_hybrid.reporting import ModelSummary, read_across, read_results, summarise
+from mteb_hybrid.reporting import ModelSummary, read_pooled, read_results, summarise
 from mteb_hybrid.reporting.columns import BIAS, PARALLEL
 
 ARMS = {"X-X-mono": 1.0, "X-Y": 0.0, "hybrid": 0.5}
@@ -94,7 +94,7 @@ def main() -> None:
             train(arguments.model, arguments.recipe, arguments.set, alpha, model)
         results = arguments.output_folder / "results" / name
         score(model, results)
-        found = summarise(read_results(results / "results"), read_across([results / "predictions"]))
+        found = summarise(read_results(results / "results"), *read_pooled([results / "predictions"]))
         (summaries[name],) = (summary for summary in found if summary.collection == "XQuADR")
     print(f"\n{machine()}\n")
     table(summaries)

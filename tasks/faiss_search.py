@@ -166,9 +166,9 @@ def searched(model: Any, tasks: Any) -> Any:
         others = [task.metadata.name for task in all_tasks(tasks) if not isinstance(task, AbsTaskParallelRetrieval)]
         if others:
             raise FaissError(
-                f"not with FAISS: {', '.join(others)}. Run them without. It searches our parallel collections, "
-                "XQuAD-R, MLQA-R, MiniQA-R and users' own; MIRACL's corpora are streamed, since they may be larger "
-                "than memory, and tasks of others have no exact ranks to compare with"
+                f"not with FAISS: {', '.join(others)}. Run them without. It searches parallel collections, our "
+                "own and users'; MIRACL's corpora are streamed, since they may be larger than memory, and tasks of "
+                "others have no exact ranks to compare with"
             )
     elif _mteb.searches_faiss(model) and any(our_tasks(tasks)):
         raise FaissError(

@@ -19,7 +19,7 @@ from mteb_hybrid.collections import miniqa_r
 from mteb_hybrid.errors import RankTableError
 from mteb_hybrid.metrics.ranks import QueryRanks
 from mteb_hybrid.rank_table import RankTable, write_rank_table
-from mteb_hybrid.reporting import read_across
+from mteb_hybrid.reporting import read_pooled
 
 TABLES = "predictions/test__encoder/1/MiniQARMultilingual"
 LANGUAGES = miniqa_r().languages
@@ -105,7 +105,7 @@ def test_nothing_is_ranked_or_encoded_again(run, monkeypatch):
     """The report works where no encoder and no kernel can be had."""
     monkeypatch.setattr("mteb_hybrid.ranking.RankCounter.count", None)
     monkeypatch.setattr(CountingEncoder, "encode", None)
-    (found,) = read_across([run])
+    (found,) = read_pooled([run])[0]
     assert found.scores().keys() == {
         "query_language_consistency", "single_target_map", "single_target_map_same", "single_target_map_other",
         "single_target_map_gap",
@@ -128,7 +128,7 @@ def test_a_run_without_all_of_them_does_not(tmp_path):
     task = mteb.get_task("MiniQARMultilingual", hf_subsets=["de", "en"])
     mteb.evaluate(CountingEncoder(), task, cache=None, prediction_folder=tmp_path / "predictions", co2_tracker=False)
     assert not list(tmp_path.rglob("*.across.json"))
-    assert read_across([tmp_path]) == []
+    assert read_pooled([tmp_path])[0] == []
 
 
 def test_the_last_language_completes_what_earlier_runs_left(run, tmp_path):
@@ -206,11 +206,11 @@ def test_a_variant_of_a_model_is_another_row(run, tmp_path):
         info = dataclasses.replace(table.info, experiment="output_dtypes_int8")
         columns = {name: table.rows.column(name).combine_chunks() for name in table.rows.column_names}
         write_rank_table(variant / f"test.{table.info.subset}.parquet", info, columns)
-    assert [one.model for one in read_across([tmp_path])] == ["test/encoder", "test/encoder (output_dtypes_int8)"]
+    assert [one.model for one in read_pooled([tmp_path])[0]] == ["test/encoder", "test/encoder (output_dtypes_int8)"]
 
 
 def test_tables_of_two_runs_are_not_mixed(run, tmp_path):
     """Two tables of one query language: an error that says so, and no score made of both."""
     shutil.copytree(run / "predictions", tmp_path / "other")
     with pytest.raises(RankTableError, match="different runs"):
-        read_across([run, tmp_path])
+        read_pooled([run, tmp_path])

@@ -5,7 +5,6 @@ from mteb_hybrid.metrics.consistency import (
     pairwise_consistency,
     query_language_consistency,
     rank_biased_overlap,
-    residual,
 )
 from mteb_hybrid.metrics.effectiveness import CUTOFFS, effectiveness
 from mteb_hybrid.metrics.exposure import (
@@ -48,7 +47,6 @@ __all__ = [
     "rank_distance",
     "rank_distance_normalized",
     "relevant_languages",
-    "residual",
     "single_target_average_precision",
     "single_target_map",
 ]

@@ -42,7 +42,7 @@ def rank_biased_overlap(
 
     Webber, Moffat and Zobel (ACM TOIS 2010), equation 4, with their agreement for uneven lists: (1 - p) times the sum
     over depths d of p^(d - 1) times 2 |A_d and B_d| / (|A_d| + |B_d|). The sum ends at ``depth``; what lies below could
-    add at most `residual`. Two empty lists have 0; `pairwise_consistency` leaves them out.
+    add at most p^depth, 2.7e-5 unless changed. Two empty lists have 0; `pairwise_consistency` leaves them out.
 
     Args:
         a: int64, shape (pairs, at least 1): passages at each rank, none twice; -1 for none, only at the end.
@@ -67,11 +67,6 @@ def rank_biased_overlap(
     agreement = 2 * overlap / np.maximum(shown, 1)
     overlaps: NDArray[np.float64] = (1 - persistence) * (agreement * persistence ** (depths - 1)).sum(axis=1)
     return overlaps
-
-
-def residual(persistence: float = PERSISTENCE, depth: int = DEPTH) -> float:
-    """The most that passages below ``depth`` could add to a `rank_biased_overlap`: p^depth, 2.7e-5 unless changed."""
-    return float(persistence**depth)
 
 
 def pairwise_consistency(lists: Mapping[str, AskedLists]) -> dict[tuple[str, str], PerQuery]:

@@ -31,8 +31,3 @@ def read_pooled(folders: Iterable[Path]) -> tuple[list[AcrossLanguages], list[Po
     across = [one for group in groups if (one := across_languages(group)) is not None and one.scores()]
     queries = [found for group in groups if (found := pooled_queries(group)) is not None]
     return across, queries
-
-
-def read_across(folders: Iterable[Path]) -> list[AcrossLanguages]:
-    """The scores that need all query languages alone; arguments and errors as of `read_pooled`."""
-    return read_pooled(folders)[0]

@@ -10,8 +10,8 @@ import pytest
 from parallel_items import write_mmarco
 from tiny_recipes import tiny_model
 
-from mteb_hybrid.collections import miniqa_r
-from mteb_hybrid.trainers.recipes import Recipe, data, schema, shipped_recipes, train
+from mteb_hybrid.collections import SHIPPED, miniqa_r
+from mteb_hybrid.trainers.recipes import Recipe, schema, shipped_recipes, train
 from mteb_hybrid.trainers.recipes.schema import RecipeTables
 
 LANGUAGES = ("arabic", "chinese", "english", "german", "hindi", "russian", "spanish")
@@ -47,7 +47,7 @@ def test_on_mmarco(name: str, model: Path, mmarco: Path, tmp_path: Path, monkeyp
 
 def test_on_a_collection(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """MiniQA-R stands in for MLQA-R."""
-    monkeypatch.setitem(data._COLLECTIONS, "mlqa-r", miniqa_r)
+    monkeypatch.setitem(SHIPPED, "mlqa-r", miniqa_r)
     places = [f"model.name={model}", "model.max_seq_length=64"]
     summary = train(Recipe.read("e5-small-mlqa-r", places), dry_run=True)
     assert (summary.items, summary.held_out, summary.steps) == ({"miniqa-r": 43}, 5, 120)

@@ -14,7 +14,7 @@ import numpy as np
 import xxhash
 from datasets import Dataset, load_from_disk
 
-from mteb_hybrid import collections
+from mteb_hybrid.collections import SHIPPED
 from mteb_hybrid.errors import MtebHybridError, RecipeError
 from mteb_hybrid.file_names import is_folder, is_there, user_path
 from mteb_hybrid.suggest import suggestion
@@ -25,16 +25,10 @@ from mteb_hybrid.trainers.recipes.schema import BeirData, CollectionData, Mmarco
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mteb_hybrid.collections import ParallelCollection
     from mteb_hybrid.trainers.recipes.reading import Recipe
     from mteb_hybrid.trainers.recipes.schema import Data
 
 Made = TypeVar("Made")
-_COLLECTIONS: dict[str, Callable[[], ParallelCollection]] = {
-    "miniqa-r": collections.miniqa_r,
-    "mlqa-r": collections.mlqa_r,
-    "xquad-r": collections.xquad_r,
-}
 _FILES = {
     ".parquet": Dataset.from_parquet,
     ".jsonl": Dataset.from_json,
@@ -66,11 +60,6 @@ class Views:
             "languages": list(self.train.languages),
             "sample": xxhash.xxh3_64_hexdigest(json.dumps(sample.to_list()).encode()),
         }
-
-
-def named_collection(name: str) -> ParallelCollection:
-    """One of the package's own collections."""
-    return _COLLECTIONS[name]()
 
 
 def check_paths(recipe: Recipe) -> None:
@@ -151,7 +140,7 @@ def _build(table: Data, number: int, parallel: bool) -> ParallelDataset:
     options: dict[str, Any] = {"parallel": parallel}
     match table:
         case CollectionData():
-            return ParallelDataset.from_collection(named_collection(table.name), table.languages, **options)
+            return ParallelDataset.from_collection(SHIPPED[table.name](), table.languages, **options)
         case TableData():
             builder = {"wide": ParallelDataset.from_wide, "long": ParallelDataset.from_long}[table.kind]
             dataset = _read(table.path, f"data.{number}.path")

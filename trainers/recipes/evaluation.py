@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.collections import SHIPPED
 from mteb_hybrid.errors import CollectionError, OptionError, RecipeError, TrainingDataError
 from mteb_hybrid.trainers.evaluation.evaluator import ParallelRetrievalEvaluator
-from mteb_hybrid.trainers.recipes.data import named_collection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def build_evaluator(recipe: Recipe, views: Views) -> ParallelRetrievalEvaluator 
     key = "held_out" if evaluation.collection is None else "collection"
     try:
         if evaluation.collection is not None:
-            collection = named_collection(evaluation.collection)
+            collection = SHIPPED[evaluation.collection]()
             languages = _languages(recipe, views.train.languages, collection.languages)
             return ParallelRetrievalEvaluator.from_collection(collection, languages, **options)
         assert views.held_out is not None, "the schema asks for one or the other"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
-# every collection that can be read by name; the functions are in `mteb_hybrid.collections`
-CollectionName = Literal["miniqa-r", "mlqa-r", "xquad-r"]
+from mteb_hybrid.collections import SHIPPED
+
 Metric = Literal[
     "loss", "monolingual_map", "cross_lingual_map", "multilingual_map", "rank_distance", "rank_distance_median"
 ]
@@ -31,6 +31,14 @@ def _held_out(value: Any) -> int | float:
     return _share_or_number(value, 1, "(0, 1)")
 
 
+def _collection(value: Any) -> str:
+    """The name of a collection of `SHIPPED`; the error is that of a choice from a list."""
+    if not isinstance(value, str) or value not in SHIPPED:
+        *others, last = map(repr, SHIPPED)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+    return value
+
+
 def _share_or_number(value: Any, least: int, share: str) -> int | float:
     """A whole number of at least ``least``, or a share, which is written with a point.
 
@@ -41,6 +49,9 @@ def _share_or_number(value: Any, least: int, share: str) -> int | float:
     if whole or (isinstance(value, float) and (0 < value < 1 or (value == 0 and share[0] == "["))):
         return value  # type: ignore[no-any-return]
     raise PydanticCustomError("share", f"must be a share in {share} or a whole number of at least {least}")
+
+
+CollectionName = Annotated[str, PlainValidator(_collection)]
 
 
 class Table(BaseModel):
