@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 # what to do, or what there has to be instead
 ADVICE = re.compile(
     r"\b(add|ask|build|check|choose|copy|correct|delete|download|evaluate|export|fill|give|go on|goes on|hold out"
-    r"|install|join|leave|lower|make|mine|name|pass|put|raise|register|reinstall|remove|report|run|save|say|start|take|train"
-    r"|translate|unset|update|use|wait|widen|write|did you mean|expected|it has|must|needs?|should|there are)\b",
+    r"|install|join|leave|lower|make|mine|name|pass|put|raise|register|reinstall|remove|report|run|save|say|start|take"
+    r"|train|translate|unset|update|use|wait|widen|write|did you mean|output names|expected|it has|must|needs?|should"
+    r"|there are)\b",
     re.IGNORECASE,
 )
 NAMES = ("FAISS", "HybridBatchSampler", "MTEB", "Ray")  # have a capital wherever they stand

@@ -72,7 +72,7 @@ def train_on_ray(
     recipe = with_absolute_paths(recipe)
     directory = output or recipe.output.directory
     if directory is None and not dry_run:
-        raise RecipeError("output.directory: is missing; give it here or with --output")
+        raise RecipeError("output.directory: is missing; --output names it as well")
     place = None if directory is None else OutputDirectory(Path(directory).expanduser().absolute())
     if place is not None and (done := place.check(recipe, resume=resume)) is not None:
         logger.warning("%s is done already: nothing is left to train", place.path)

@@ -52,13 +52,17 @@ def rename(name: str, other: str):
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 IN_FOLDERS = [
-    ("no corpus", remove("de/corpus.jsonl"), "de/corpus.jsonl is missing; a folder in BEIR's layout has"),
+    ("no corpus", remove("de/corpus.jsonl"), "de/corpus.jsonl is missing; a folder in BEIR's layout must have"),
     ("no queries", remove("de/queries.jsonl"), "de/queries.jsonl is missing"),
     ("no split", rename("de/qrels/test.tsv", "de/qrels/tset.tsv"), "de has no split 'test'; did you mean 'tset'?"),
     ("other splits", rename("de/qrels/test.tsv", "de/qrels/a.tsv"), "de has no split 'test'; there are a"),
     ("no judgments", lambda root: shutil.rmtree(root / "de/qrels"), "de/qrels/test.tsv is missing"),
-    ("no JSON", append("de/corpus.jsonl", "{'_id': 1}"), "de/corpus.jsonl, line 3 is not JSON"),
-    ("no object", append("de/corpus.jsonl", '["a"]'), "line 3 is no JSON object"),
+    (
+        "no JSON",
+        append("de/corpus.jsonl", "{'_id': 1}"),
+        "de/corpus.jsonl, line 3 must be a JSON object, and is not JSON",
+    ),
+    ("no object", append("de/corpus.jsonl", '["a"]'), "line 3 must be a JSON object, not"),
     ("no UTF-8", replace("de/corpus.jsonl", b'\n{"_id": "a", "text": "\xff"}\n'), "line 2 is not UTF-8"),
     (
         "lone surrogate",
@@ -112,9 +116,17 @@ IN_FOLDERS = [
         "line 4: the query is in 'en', in the folder of 'de'",
     ),
     ("no header", replace("de/qrels/test.tsv", "q1\tb\t1\n"), "de/qrels/test.tsv, line 1 is a judgment"),
-    ("two fields", append("de/qrels/test.tsv", "q1\tb"), "line 5: 2 fields instead of query id, document id and score"),
-    ("spaces", append("de/qrels/test.tsv", "q1 0 b 1"), "line 5: 1 fields"),
-    ("empty field", append("de/qrels/test.tsv", "\tb\t1"), "line 5: 3 fields instead"),
+    (
+        "two fields",
+        append("de/qrels/test.tsv", "q1\tb"),
+        "line 5 must be query id, document id and score, with tabs between them, and has 2 fields",
+    ),
+    ("spaces", append("de/qrels/test.tsv", "q1 0 b 1"), "with tabs between them, and has 1 fields"),
+    (
+        "empty field",
+        append("de/qrels/test.tsv", "\tb\t1"),
+        "line 5 must be query id, document id and score, with tabs between them, and has 3 fields",
+    ),
     ("score a word", append("de/qrels/test.tsv", "q1\ta\tyes"), "line 5: the score must be a whole number, not 'yes'"),
     (
         "score a fraction",
@@ -147,7 +159,7 @@ IN_FOLDERS = [
     (
         "shared, no language",
         replace("*/corpus.jsonl", '{"_id": "a", "text": "x"}'),
-        "line 1 has no 'language', which is",
+        "line 1 has no 'language', which it needs",
     ),
 ]
 POOLED = [

@@ -144,7 +144,9 @@ def test_what_the_layout_has_no_place_for(tmp_path, caplog):
 def test_conversations_are_refused(tmp_path):
     """A query that is a list of turns is no text; nothing is written."""
     turns = Dataset.from_dict({"id": ["q1"], "text": [[{"role": "user", "content": "hello"}]]})
-    with pytest.raises(ResultsError, match="Made default is no retrieval of texts by texts: see the queries"):
+    with pytest.raises(
+        ResultsError, match="Made default is no retrieval of texts by texts, which it must be: see the queries"
+    ):
         export_beir(made_task({"dev": DEV | {"queries": turns}}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -169,7 +171,7 @@ def test_texts_only(tmp_path):
     task.convert_v1_dataset_format_to_v2(num_proc=None)
     split = task.dataset["default"]["test"]
     split["corpus"] = split["corpus"].rename_column("text", "image")
-    with pytest.raises(ResultsError, match="no retrieval of texts by texts: the corpus lacks 'text'"):
+    with pytest.raises(ResultsError, match="no retrieval of texts by texts, which it must be: the corpus lacks 'text'"):
         export_beir(task, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -183,7 +185,7 @@ def test_command(tmp_path):
     for arguments, message in (
         (["MiniQARCrossLingual", "--subset", "de_en"], "has no subset 'de_en'; did you mean 'de-en'"),
         (["MiniQARCrosLingual"], "MTEB knows no task 'MiniQARCrosLingual'; did you mean 'MiniQARCrossLingual'?"),
-        (["STS22.v2"], "STS22.v2 is a task of STS: only those of retrieval"),
+        (["STS22.v2"], "STS22.v2 is a task of STS: name one of retrieval"),
     ):
         run = CliRunner().invoke(app, ["export", *arguments, "--output", str(tmp_path / "new")])
         assert isinstance(run.exception, ResultsError)

@@ -151,7 +151,7 @@ def test_adjustment_by_choice(folder):
     run = CliRunner().invoke(app, ["compare", str(folder), "--draws", "500", "--adjust", "holm"])
     assert "(Holm over these settings" in run.output
     run = CliRunner().invoke(app, ["compare", str(folder), "--adjust", "bonferroni"])
-    assert "--adjust is max-t or holm, not 'bonferroni'" in str(run.exception)
+    assert "--adjust must be max-t or holm, not 'bonferroni'" in str(run.exception)
 
 
 def test_several_models(folder, caplog):

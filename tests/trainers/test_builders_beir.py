@@ -139,7 +139,9 @@ def test_copied_once(root, tmp_path):
 def test_missing_file(root, name):
     """Named, with the layout."""
     (root / "en" / name).unlink()
-    with pytest.raises(TrainingDataError, match=rf"{root / 'en' / name} is missing; a folder in BEIR's layout has"):
+    with pytest.raises(
+        TrainingDataError, match=rf"{root / 'en' / name} is missing: put it there; a folder in BEIR's layout must have"
+    ):
         ParallelDataset.from_beir(root)
 
 
@@ -152,7 +154,7 @@ def test_malformed_line(root, name, line, block, monkeypatch):
     path = root / "de" / name
     lines = path.read_text(encoding="utf-8").splitlines()
     write_lines(path, [lines[0], "", line, *lines[1:]])
-    with pytest.raises(TrainingDataError, match=rf"{path}, line 3 is not a JSON object with texts '_id' and 'text'"):
+    with pytest.raises(TrainingDataError, match=rf"{path}, line 3 must be a JSON object with texts '_id' and 'text'"):
         ParallelDataset.from_beir(root)
 
 
@@ -161,7 +163,7 @@ def test_malformed_judgment(root, line):
     """Named with its number; the names of the columns are line 1."""
     path = root / "en" / "qrels" / "train.tsv"
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(TrainingDataError, match=rf"{path}, line 8 is not query id, document id and a number"):
+    with pytest.raises(TrainingDataError, match=rf"{path}, line 8 must be query id, document id and a number"):
         ParallelDataset.from_beir(root)
 
 
@@ -169,7 +171,7 @@ def test_invalid_utf8(root):
     """Bytes that are no text are a malformed line."""
     path = root / "de" / "corpus.jsonl"
     path.write_bytes(path.read_bytes() + b'{"_id": "d9", "text": "\xff"}\n')
-    with pytest.raises(TrainingDataError, match=rf"{path}, line 7 is not a JSON object"):
+    with pytest.raises(TrainingDataError, match=rf"{path}, line 7 must be a JSON object"):
         ParallelDataset.from_beir(root)
 
 

@@ -149,7 +149,7 @@ def test_malformed_triple(folder, line):
     """Named with its number."""
     path = folder / TRIPLES
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(TrainingDataError, match=rf"{path}, line 8 is not three whole numbers"):
+    with pytest.raises(TrainingDataError, match=rf"{path}, line 8 must be three whole numbers"):
         ParallelDataset.from_mmarco(folder, ["de"])
 
 
@@ -160,7 +160,9 @@ def test_malformed_text(folder, name, line):
     path = folder / name.format("german")
     number = len(path.read_text().splitlines()) + 1
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(TrainingDataError, match=rf"{path}, line {number} is not an id \(a whole number\), a tab and a"):
+    with pytest.raises(
+        TrainingDataError, match=rf"{path}, line {number} must be an id \(a whole number\), a tab and a"
+    ):
         ParallelDataset.from_mmarco(folder, ["de"])
 
 
@@ -195,7 +197,9 @@ def test_ids(folder, name):
 def test_missing_file(folder, name):
     """Named, with what is asked for."""
     (folder / name).unlink()
-    with pytest.raises(TrainingDataError, match=rf"{folder / name} is missing; a copy of the hub's unicamp-dl/mmarco"):
+    with pytest.raises(
+        TrainingDataError, match=rf"{folder / name} is missing: put it there; a copy of the hub's unicamp-dl/mmarco"
+    ):
         ParallelDataset.from_mmarco(str(folder), ["de"])
 
 

@@ -56,7 +56,7 @@ class TestPairs:
         [
             ({}, "there are no pairs"),
             ({"en-de": {"a": [], "b": []}}, "there are no pairs"),
-            ({"ende": {"a": ["q"], "b": ["p"]}}, "a language pair is written"),
+            ({"ende": {"a": ["q"], "b": ["p"]}}, "a language pair must be"),
             ({("en", "d e"): {"a": ["q"], "b": ["p"]}}, "'d e' is no language code"),
             ({"en-de": {"a": ["q"], "item": [1]}}, "a pair needs two columns of texts"),
             ({"en-de": {"a": ["q"], "score": [0.5]}}, "a pair needs two columns of texts.* are a, score"),
@@ -65,7 +65,7 @@ class TestPairs:
             ({"en-de": {"a": ["q", "r"], "b": ["p", "s"], "item": ["i", None]}}, "column 'item' is null in row 1"),
             (
                 {"en-de": {"a": ["q"], "b": ["p"], "item": [1]}, "de-en": {"a": ["q"], "b": ["p"], "item": ["i"]}},
-                "the language pairs do not fit together",
+                "the language pairs must have columns of the same types",
             ),
             ({"en-de": {"a": ["q"], "b": [""]}}, "passage in 'de': row 0 has ''"),
             ({"en-de": {"a": ["q"], "b": ["p"], "c": [None]}}, "column 'c' is null in en-de, row 0"),

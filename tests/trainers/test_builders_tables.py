@@ -69,7 +69,7 @@ class TestWide:
 
     def test_unknown_language(self):
         """Named with the columns that are there."""
-        with pytest.raises(TrainingDataError, match="no columns in 'fr'; columns: note, query_de"):
+        with pytest.raises(TrainingDataError, match="no columns in 'fr'; it has note, query_de"):
             ParallelDataset.from_wide(wide_table(FULL), ["de", "fr"])
 
 

@@ -173,13 +173,19 @@ def test_a_number_at_a_bound_belongs_to_what_comes_after_it():
         ({"alpha": -0.1}, r"in \[0, 1\]; got -0.1"),
         ({"monolingual": "one"}, "monolingual must be 'one-language' or 'mixed', got 'one'"),
         ({"language_weights": {"fr": 1.0}}, "language_weights: the data has nothing for 'fr'; it has ar, de, en"),
-        ({"language_weights": {"ar": -1}}, "language_weights: the weight of 'ar' is -1, not a number of at least 0"),
-        ({"language_weights": {"ar": float("inf")}}, "the weight of 'ar' is inf"),
+        (
+            {"language_weights": {"ar": -1}},
+            "language_weights: the weight of 'ar' must be a number of at least 0, not -1",
+        ),
+        ({"language_weights": {"ar": float("inf")}}, "the weight of 'ar' must be a number of at least 0, not inf"),
         ({"language_weights": {"ar": 0}}, "language_weights: no weight is above 0"),
         ({"language_weights": {}}, "language_weights: no weight is above 0"),
-        ({"pair_weights": {"ar-fr": 1}}, "pair_weights: 'ar-fr' is no pair of different languages among ar, de, en"),
-        ({"pair_weights": {("ar", "ar"): 1}}, r"\('ar', 'ar'\) is no pair of different languages"),
-        ({"pair_weights": {"arde": 1}}, "a language pair is written"),
+        (
+            {"pair_weights": {"ar-fr": 1}},
+            "pair_weights: 'ar-fr' must be a pair of different languages among ar, de, en",
+        ),
+        ({"pair_weights": {("ar", "ar"): 1}}, r"\('ar', 'ar'\) must be a pair of different languages"),
+        ({"pair_weights": {"arde": 1}}, "a language pair must be"),
         ({"pair_weights": {("ar", "de", "en"): 1}}, "query language first; got"),
         (
             {"pair_weights": {"de-en": 1}, "available": {(0, 0), (0, 1)}},
@@ -199,5 +205,5 @@ def test_pairs_are_written_in_two_ways():
     """And the query's language comes first."""
     assert split_pair("en-de") == split_pair(("en", "de")) == ("en", "de")
     for wrong in ("en", "en-", "zh-Hans-en", ("en",), ("en", ""), ("en", 3)):
-        with pytest.raises(TrainingDataError, match="a language pair is written"):
+        with pytest.raises(TrainingDataError, match="a language pair must be"):
             split_pair(wrong)

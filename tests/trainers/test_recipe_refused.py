@@ -88,5 +88,7 @@ class TestDryRun:
 
     def test_too_long(self, recipe: Recipe) -> None:
         """More tokens than the model has positions would fail at the first long text."""
-        with pytest.raises(RecipeError, match=r"model\.max_seq_length: .* has 64 positions, got 65"):
+        with pytest.raises(
+            RecipeError, match=r"model\.max_seq_length: must be at most 64, the positions of .*, got 65"
+        ):
             train(recipe.changed(["model.max_seq_length=65"]), dry_run=True)

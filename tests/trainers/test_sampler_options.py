@@ -160,7 +160,7 @@ FEW = [Shape(3, ("ar", "de"), ("ar", "de")), Shape(30, ("de", "en"), ("de", "en"
         (dense(9), {"alpha": 1, "monolingual": "mixed"}, "all languages together: 9 items"),
         (data(dense(99).shapes, np.arange(99) % 4), {}, "4 items without a text in common"),
         (dense(40), {"processes": 0}, "processes must be at least 1, got 0"),
-        (dense(40), {"alpha": 1.5}, r"alpha is the share of monolingual batches, in \[0, 1\]; got 1.5"),
+        (dense(40), {"alpha": 1.5}, r"alpha, the share of monolingual batches, must be in \[0, 1\]; got 1.5"),
         (dense(40), {"alpha": float("nan")}, "got nan"),
         (dense(40), {"monolingual": "both"}, "monolingual must be 'one-language' or 'mixed', got 'both'"),
         (dense(40), {"languages": ["ar", "fr"]}, "the data has no language 'fr'; it has ar, de, en"),

@@ -107,7 +107,10 @@ def test_codes_of_the_families_tokenizers() -> None:
 def test_unknown_language(source: str, target: str) -> None:
     """A language that the tokenizer lacks: the language, the model, and what it knows."""
     codes = LanguageCodes(m2m100(), "someone/m2m")
-    with pytest.raises(TranslationError, match=r"someone/m2m does not know Telugu \(te\); .* it knows en, fa, sw$"):
+    with pytest.raises(
+        TranslationError,
+        match=r"someone/m2m does not know Telugu \(te\): take another model, or one of .* it knows: en, fa, sw$",
+    ):
         codes.direction(source, target)
 
 

@@ -127,7 +127,7 @@ def test_no_folder(tmp_path: Path) -> None:
 )
 def test_not_pinned(location: str) -> None:
     """A repository without a whole commit, or not in the form, is refused before anything is fetched."""
-    with pytest.raises(TranslationError, match=r"the form is hf://OWNER/NAME@COMMIT"):
+    with pytest.raises(TranslationError, match=r"is not pinned: write it as hf://OWNER/NAME@COMMIT"):
         resolve(location)
 
 

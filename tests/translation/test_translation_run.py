@@ -228,7 +228,7 @@ class TestLanguages:
     @pytest.mark.parametrize(("query", "chosen"), [("en", "sw,tr"), ("tr", "sw"), ("en", ""), ("en", "sw;bn")])
     def test_unknown(self, query: str, chosen: str) -> None:
         """A language that MIRACL does not have is refused with those that it has."""
-        with pytest.raises(TranslationError, match="is no language of MIRACL; those are ar, bn"):
+        with pytest.raises(TranslationError, match="is no language of MIRACL; name one of ar, bn"):
             corpus_languages(query, chosen)
 
     @pytest.mark.parametrize("chosen", ["sw,en", "sw,bn,sw"])

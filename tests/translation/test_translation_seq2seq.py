@@ -161,7 +161,7 @@ def test_name_that_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("setting", ["batch_size", "num_beams", "max_new_tokens"])
 def test_less_than_one(directory: Path, setting: str) -> None:
     """Numbers below 1 are refused before the model is loaded."""
-    with pytest.raises(TranslationError, match="0 is less than 1"):
+    with pytest.raises(TranslationError, match="must be at least 1, not 0"):
         translator(directory, **{setting: 0})
 
 

@@ -28,8 +28,8 @@ def test_read(tmp_path: Path) -> None:
         (b"6\tBandari?\n\n8\tMji?\n", "line 2: 1 cells"),
         (b"", "line 1: 1 cells"),
         (b"6\tBandari?\n6\tMji?\n", "line 2: topic '6' occurs twice"),
-        (b"6\t \n", "line 1: id or text is empty"),
-        (b"\tBandari?\n", "line 1: id or text is empty"),
+        (b"6\t \n", "line 1: id and text must be texts that are not empty"),
+        (b"\tBandari?\n", "line 1: id and text must be texts that are not empty"),
         (b"6\t\xff\n", "cannot be read"),
     ],
 )

@@ -70,8 +70,8 @@ class OutputDirectory:
         if self._is_fresh():
             return None
         if not (resume and self._recipe.is_file()):
-            hint = "go on with it by --resume, or " if self._recipe.is_file() else ""
-            raise RecipeError(f"{self.path} is not empty: {hint}name another directory with --output")
+            hint = "--resume goes on with it, " if self._recipe.is_file() else ""
+            raise RecipeError(f"{self.path} is not empty: {hint}--output names another directory")
         if changed := differences(Recipe.read(self._recipe), recipe):
             raise RecipeError(
                 f"{self.path} was begun with another recipe; --resume goes on with the same one:\n  "
@@ -96,9 +96,7 @@ class OutputDirectory:
         with contextlib.ExitStack() as stack:
             while not stack.enter_context(lock(self.training)):
                 if time.monotonic() > until:
-                    raise RecipeError(
-                        f"{self.path}: another process trains here; wait, or name another directory with --output"
-                    )
+                    raise RecipeError(f"{self.path}: another process trains here; --output names another directory")
                 if until - time.monotonic() > _PATIENCE - 0.5:
                     logger.warning("%s: another process trains here; waiting for it to end", self.path)
                 stack.close()
@@ -149,8 +147,8 @@ class OutputDirectory:
         before = self._read(self._data)
         if changed := [f"{key}: {before.get(key)}, now {data[key]}" for key in data if before.get(key) != data[key]]:
             raise RecipeError(
-                f"{self.path} was begun with another model, other data or processes; name another directory "
-                "with --output:\n  " + "\n  ".join(changed)
+                f"{self.path} was begun with another model, other data or processes; --output names another "
+                "directory:\n  " + "\n  ".join(changed)
             )
         return self._last_checkpoint(processes)
 

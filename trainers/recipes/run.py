@@ -108,7 +108,7 @@ def train(
         raise RecipeError('training needs accelerate: pip install "mteb-hybrid[train]"')
     directory = output or recipe.output.directory
     if directory is None and not dry_run:
-        raise RecipeError("output.directory: is missing; give it here or with --output")
+        raise RecipeError("output.directory: is missing; --output names it as well")
     check_paths(recipe)
     if recipe.training.precision == "fp16" and trains_on_cpu():
         raise RecipeError("training.precision: fp16 needs a GPU; bf16 works on CPUs too")
