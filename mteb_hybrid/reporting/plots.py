@@ -56,7 +56,7 @@ def draw_all(summaries: Sequence[ModelSummary], folder: Path, form: str = "pdf")
         ResultsError: There is no such form, a file cannot be written, or matplotlib is not installed.
     """
     if form not in FORMATS:
-        raise ResultsError(f"the form of figures must be one of {', '.join(FORMATS)}, not {form!r}")
+        raise ResultsError(f"figures must be drawn as {', '.join(FORMATS)}, not as {form!r}")
     try:
         import matplotlib as mpl
     except ImportError as error:
