@@ -91,6 +91,14 @@ def test_make_targets_are_found():
     assert {"demo", "test", "lint", "format", "torture", "fuzz", "mutants", "versions"} <= set(make_targets())
 
 
+@pytest.mark.parametrize("folder", ["mteb_hybrid", "tasks"])
+def test_the_map_is_whole(folder):
+    """CONTRIBUTING says of every module of these packages what it is."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    modules = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
+    assert {name for name in modules if not re.search(rf"[`/]{re.escape(name)}`", text)} == set()
+
+
 @pytest.mark.slow
 def test_the_demo_without_make(tmp_path):
     """The plain commands of the demo run one after the other and end with a table."""
