@@ -1,7 +1,7 @@
 # These verbs do all the set-up, each on a machine with nothing but Python (3.11 or newer), git and make:
 #   make demo   an environment, the package, a real `mteb run` on the embedded collection, a summary
 #   make test   an environment, the package, its tests
-#   make fuzz   an environment, the package, hostile input for its readers for half an hour
+#   make fuzz   an environment, the package, hostile input for its readers for half an hour; adds to its log
 #   make torture  an environment, the package, kill -9 at random moments, full disks; a quarter of an hour; writes its log
 #   make mutants  an environment, the package, small faults in its core, of which tests must notice nearly all; a few hours
 #   make versions   fresh environments with the lowest and the newest of everything, and the table of docs/versions.md
@@ -22,8 +22,11 @@ BIN = $(VENV)/bin
 # torch alone and first: what comes after it must not pull another build
 INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS)
 
-# `make fuzz FUZZ_ARGS="--target lareqa --cases 1000000"` for one reader; quicker to new code where atheris is installed
-FUZZ_ARGS ?= --cases 100000 --seconds 60
+# `make fuzz CASES=1000000 MINUTES=10 FUZZ_ARGS="--target lareqa --jobs 2"`: at most so much for each reader, whatever
+# comes first. EXTRAS=dev,fuzz installs atheris, which finds inputs that lead to new code
+CASES ?= 100000
+MINUTES ?= 1
+FUZZ_ARGS ?=
 
 # `make torture TORTURE_ARGS="--subject train --kills 200 --seed 7"` for one kind of work
 TORTURE_ARGS ?= --kills 50
@@ -45,7 +48,7 @@ test: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) $(PYTEST_ARGS)
 
 fuzz: $(VENV)/.ready
-	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py $(FUZZ_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --log tests/fuzz/LOG.md --cases $(CASES) --minutes $(MINUTES) $(FUZZ_ARGS)
 
 torture: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture/torture.py --log tests/torture/LOG.md $(TORTURE_ARGS)

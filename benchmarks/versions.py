@@ -1,11 +1,11 @@
-"""Which versions the package was run with: fresh environments, the core of the tests, rows of docs/versions.md.
+"""Which versions the package was run with: fresh environments, the core of the tests, the tables of docs/versions.md.
 
     python benchmarks/versions.py [--only lowest newest-3.13 ...] [--work FOLDER] [--keep]
 
 Every environment gets the built wheel, and what it and its tests need as uv resolves it: the newest versions that there
-are, or the lowest that pyproject.toml allows. Rows of combinations that are not run stay as they are. A Python that is
-not on this machine is said to be missing and left out; none is downloaded. Options of uv go into its environment
-variables, for instance UV_FIND_LINKS for a folder of wheels.
+are, or the lowest that pyproject.toml allows. What is noted of combinations that are not run stays as it is. A Python
+that is not on this machine is said to be missing and left out; none is downloaded. Options of uv go into its
+environment variables, for instance UV_FIND_LINKS for a folder of wheels.
 """
 
 from __future__ import annotations
@@ -19,17 +19,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uv
+from packaging.requirements import Requirement
 
 from mteb_hybrid.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "versions.md"
 SHOWN = ("mteb", "sentence-transformers", "transformers", "datasets", "torch", "numpy")
-HEAD = ("environment", "Python", *SHOWN, "passed", "skipped", "failed", "`pip check`", "date")
+HEAD = ("environment", "Python", *SHOWN, "passed", "skipped", "failed", "`pip check`", "date", "commit")
+UNKNOWN = "-"  # not noted
+NOT_USED = {"all", "test", "dev", "docs", "fuzz"}  # extras: of others, or of nothing that the package does
 # what meets other packages: MTEB's registries and runs, sentence-transformers' trainer, torch's and numpy's arithmetic
 CORE = (
     "tests/test_mteb_internals.py",
@@ -116,10 +124,36 @@ def test_files(patterns: list[str]) -> list[Path]:
     return [path for paths in found.values() for path in paths]
 
 
+def named_packages() -> list[str]:
+    """What the package uses, as pyproject.toml names it: what it requires, and then what its extras do."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [lines for extra, lines in project["optional-dependencies"].items() if extra not in NOT_USED]
+    lines = [line for lines in (project["dependencies"], *extras) for line in lines]
+    return list(dict.fromkeys(Requirement(line).name for line in lines))
+
+
+def installed(python: Path) -> dict[str, str]:
+    """Packages of an environment, and their versions."""
+    listed = json.loads(uv_run("pip", "list", "--format", "json", "--python", python).stdout)
+    return {package["name"]: package["version"] for package in listed}
+
+
+def commit() -> str:
+    """The commit whose package and tests are run, and whether anything but the page was changed since."""
+    described = ("rev-parse", "--short=7", "HEAD"), ("status", "--short", "--", ".", f":!{PAGE.relative_to(ROOT)}")
+    try:
+        head, changed = (
+            subprocess.run(["git", *one], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+            for one in described
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return UNKNOWN
+    return head + (" with changes" if changed else "")
+
+
 def row_of(name: str, python: Path, tests: list[str], log: Path) -> list[str]:
     """The row of an environment that is there: its versions, and what the tests of these patterns came to."""
-    listed = json.loads(uv_run("pip", "list", "--format", "json", "--python", python).stdout)
-    versions = {package["name"]: package["version"] for package in listed}
+    versions, begun_at = installed(python), commit()
     checked = uv_run("pip", "check", "--python", python).returncode == 0
     paths = test_files(tests)
     # -P: without the source tree in front of the installed wheel
@@ -139,22 +173,49 @@ def row_of(name: str, python: Path, tests: list[str], log: Path) -> list[str]:
     return [
         f"`{name}`", found.stdout.strip(), *(versions.get(package, "none") for package in SHOWN),
         str(counts.get("passed", 0)), str(counts.get("skipped", 0)), str(failed),
-        "clean" if checked else "not clean", datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "clean" if checked else "not clean", datetime.datetime.now(datetime.UTC).date().isoformat(), begun_at,
     ]  # fmt: skip
 
 
-TABLE = re.compile(r"(<!-- rows of benchmarks/versions.py -->\n)(.*?)(<!-- end of rows -->)", re.DOTALL)
+def place_of(what: str, page: str) -> tuple[int, int]:
+    """Where a table of the page begins and ends."""
+    found = re.search(rf"<!-- {what} of benchmarks/versions.py -->\n(.*?)<!-- end of {what} -->", page, re.DOTALL)
+    assert found is not None, f"{PAGE} has no place for {what}"
+    return found.span(1)
 
 
-def with_rows(page: str, rows: dict[str, list[str]]) -> str:
-    """The page with these rows in its table, beside those of other combinations that are still tried."""
-    found = TABLE.search(page)
-    assert found is not None, f"{PAGE} has no place for rows"
-    kept = [[cell.strip() for cell in line.strip("|").split("|")] for line in found[2].splitlines()[2:]]
-    known = {row[0].strip("`"): row for row in kept} | rows
-    lines = [HEAD, ["---"] * len(HEAD), *(known[name] for name in COMBINATIONS if name in known)]
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    return page[: found.start(2)] + table + page[found.end(2) :]
+def cells(what: str, page: str) -> list[list[str]]:
+    """The lines of a table of the page, its head first."""
+    lines = page[slice(*place_of(what, page))].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in (*lines[:1], *lines[2:])]
+
+
+def with_table(what: str, page: str, lines: Sequence[Sequence[str]]) -> str:
+    """The page with these lines in a table, the head first."""
+    head, *rows = lines
+    table = "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *rows))
+    begin, end = place_of(what, page)
+    return page[:begin] + table + page[end:]
+
+
+def with_rows(page: str, rows: Mapping[str, Sequence[str]]) -> str:
+    """The page with these rows in its first table, beside those of other combinations that are still tried."""
+    known = {row[0].strip("`"): row for row in cells("rows", page)[1:]} | rows
+    return with_table("rows", page, [HEAD, *(known[name] for name in COMBINATIONS if name in known)])
+
+
+def noted(page: str) -> dict[str, dict[str, str]]:
+    """Environment to package to version, as the second table has them."""
+    (_, *names), *lines = cells("packages", page)
+    return {name.strip("`"): {line[0]: line[place] for line in lines} for place, name in enumerate(names, start=1)}
+
+
+def with_packages(page: str, versions: Mapping[str, Mapping[str, str]]) -> str:
+    """The page with these environments in its second table, of the packages that the first has no columns for."""
+    known = {name: (noted(page) | versions)[name] for name in COMBINATIONS if name in {*noted(page), *versions}}
+    packages = [package for package in named_packages() if package not in SHOWN]
+    lines = [[package, *(of.get(package, UNKNOWN) for of in known.values())] for package in packages]
+    return with_table("packages", page, [["package", *(f"`{name}`" for name in known)], *lines])
 
 
 def main() -> None:
@@ -181,6 +242,7 @@ def main() -> None:
             print(f"{' | '.join(row)}   ({log})", flush=True)
             if options.tests == list(CORE):
                 page = with_rows(PAGE.read_text(encoding="utf-8"), {name: row})
+                page = with_packages(page, {name: installed(made)})
                 with atomic_path(PAGE) as path:
                     path.write_text(page, encoding="utf-8")
         if not options.keep:

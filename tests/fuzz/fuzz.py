@@ -2,7 +2,8 @@
 
 Anything that comes out of a reader but our own errors is a finding: so are an end of the process and a case that takes
 seconds. Its input is kept, and the exit code is 1. With atheris, inputs that reach new code are kept and changed again;
-without it they are all made of the seeds, and the same seed gives the same ones.
+without it they are all made of the seeds, and the same seed gives the same ones. With ``--log`` what was done is added
+to the tallies beside a log, and the log is made anew of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import math
 import mmap
 import os
 import random
@@ -121,7 +123,7 @@ def work(target: Target, options: argparse.Namespace) -> None:
     if options.engine == "atheris":
         _with_atheris(target, one, rng, options)
         return
-    until = time.monotonic() + options.seconds if options.seconds else float("inf")
+    until = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
     while noted.cases < options.cases and time.monotonic() < until:
         one(target.case(rng))
 
@@ -143,9 +145,9 @@ def _with_atheris(
     for number, data in enumerate(target.seeds):
         (corpus / str(number)).write_bytes(data)
     flags = {
-        "runs": options.cases, "max_total_time": options.seconds, "seed": rng.randrange(1, 2**31), "max_len": 1 << 16,
-        "rss_limit_mb": 8192, "timeout": 10**6, "artifact_prefix": f"{options.note}.end-", "verbosity": 0,
-        "mutate_depth": 2,
+        "runs": options.cases, "max_total_time": math.ceil(60 * options.minutes), "seed": rng.randrange(1, 2**31),
+        "max_len": 1 << 16, "rss_limit_mb": 8192, "timeout": 10**6, "artifact_prefix": f"{options.note}.end-",
+        "verbosity": 0, "mutate_depth": 2,
     }  # fmt: skip
     arguments = [sys.argv[0], *(f"-{name}={value}" for name, value in flags.items()), str(corpus)]
     atheris.Setup(arguments, one, custom_mutator=mutate)
@@ -159,7 +161,7 @@ def started(name: str, job: int, options: argparse.Namespace) -> Iterator[tuple[
     place = Path(tempfile.mkdtemp(prefix="mteb-hybrid-fuzz-", dir=memory if memory.is_dir() else None))
     note = place / "note"
     given = {
-        "target": name, "cases": -(-options.cases // options.jobs), "seconds": options.seconds, "seed": options.seed,
+        "target": name, "cases": -(-options.cases // options.jobs), "minutes": options.minutes, "seed": options.seed,
         "engine": options.engine, "found": options.found, "job": job, "note": note,
     }  # fmt: skip
     command = [sys.executable, "-W", "ignore", __file__, *(f"--{key}={value}" for key, value in given.items())]
@@ -212,6 +214,9 @@ def fuzz(name: str, options: argparse.Namespace) -> dict[str, Any]:
         return {
             "target": name,
             "engine": options.engine,
+            "seed": options.seed,
+            "jobs": options.jobs,
+            "at most": {"cases": options.cases, "minutes": options.minutes},
             "cases": sum(done.cases for done in notes),
             "taken": sum(done.taken for done in notes),
             "seconds": round(time.monotonic() - begun, 1),
@@ -225,11 +230,12 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", action="append", help="a reader, as in targets.py; repeatable. Default: all")
     parser.add_argument("--cases", type=int, default=100_000, help="for each reader")
-    parser.add_argument("--seconds", type=int, default=0, help="for each reader, whatever comes first; 0: no limit")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=0, help="for each reader, whatever comes first; 0: no limit")
+    parser.add_argument("--seed", type=int, help="default: the one after the last that the log has, or 0")
     parser.add_argument("--jobs", type=int, default=1, help="processes for a reader")
     parser.add_argument("--engine", choices=("atheris", "home"), default="atheris" if has_atheris else "home")
     parser.add_argument("--found", type=Path, default=Path("fuzz-findings"), help="folder for inputs that were found")
+    parser.add_argument("--log", type=Path, help="a log to be renewed, such as tests/fuzz/LOG.md")
     parser.add_argument("--job", type=int, help=argparse.SUPPRESS)  # of a worker
     parser.add_argument("--note", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -250,12 +256,21 @@ def main() -> None:
 
         work(targets.TARGETS[options.target[0]], options)
         return
+    import fuzz_log
     import targets
 
     total, found = 0, 0
-    for name in options.target or targets.TARGETS:
+    names = options.target or list(targets.TARGETS)
+    tallies = fuzz_log.Tallies(options.log) if options.log else None
+    if options.seed is None:
+        options.seed = tallies.next_seed() if tallies else 0
+    elif tallies and (known := [name for name in names if options.seed in tallies.seeds(name)]):
+        sys.exit(f"{options.log} has seed {options.seed} of {', '.join(known)}: leave out --log, or take another seed")
+    for name in names:
         done = fuzz(name, options)
         print(json.dumps(done), flush=True)
+        if tallies:
+            tallies.add(done)
         total, found = total + done["cases"], found + len(done["findings"])
     print(f"{total:,} cases, {found} findings", f"in {options.found}" if found else "")
     sys.exit(1 if found else 0)

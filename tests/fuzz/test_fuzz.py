@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import fuzz
+import fuzz_log
 import mutations
 import pytest
 import readers
@@ -156,6 +157,8 @@ def test_command(tmp_path):
         "--engine=home",
         "--found",
         str(tmp_path / "found"),
+        "--log",
+        str(tmp_path / "LOG.md"),
     ]
     names = ["lareqa", "kept"]
     done = subprocess.run(
@@ -168,22 +171,60 @@ def test_command(tmp_path):
     ]
     assert last.startswith("600 cases, 0 findings")
     assert not Path(tmp_path / "found").exists()
+    assert (tmp_path / "LOG.md").read_text(encoding="utf-8").count("--target lareqa --target kept --engine home") == 1
+    assert len((tmp_path / "tallies.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
-def test_log(tmp_path):
-    """Runs are added up reader by reader; a finding of any of them is named."""
+@pytest.fixture
+def log(tmp_path) -> Path:
+    """A log with tallies beside it: of a run of two readers, and of one of another seed."""
+    most = {"cases": 2000, "minutes": 1.5}
+    first = {"engine": "home", "seed": 0, "jobs": 1, "at most": None, "commit": "abc", "begun": "2026-01-01 10:00:00"}
+    second = first | {"engine": "atheris", "seed": 3, "jobs": 2, "at most": most, "begun": "2026-01-02 10:00:00"}
     lines = (
-        {"target": "card", "engine": "home", "cases": 1000, "taken": 10, "seconds": 60.0, "findings": []},
-        {"target": "tasks", "engine": "home", "cases": 5, "taken": 1, "seconds": 1.0, "findings": []},
-        {"target": "card", "engine": "atheris", "cases": 2000, "taken": 1, "seconds": 30.0, "findings": ["slow"]},
+        {"target": "card", "cases": 1000, "taken": 10, "seconds": 60.0, "findings": []} | first,
+        {"target": "tasks", "cases": 5, "taken": 1, "seconds": 1.0, "findings": []} | first,
+        {"target": "card", "cases": 2000, "taken": 1, "seconds": 30.0, "findings": ["slow"]} | second,
     )
-    runs = ["\n".join(map(json.dumps, lines[:2])) + "\n1,005 cases, 0 findings \n", json.dumps(lines[2])]
-    files = [tmp_path / f"{number}.jsonl" for number in range(2)]
-    for file, run in zip(files, runs, strict=True):
-        file.write_text(run, encoding="utf-8")
-    log = tmp_path / "LOG.md"
-    script = Path(fuzz.__file__).with_name("fuzz_log.py")
-    subprocess.run([sys.executable, script, *files, "--commit", "abc", "--log", log], check=True)
+    (tmp_path / "tallies.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return tmp_path / "LOG.md"
+
+
+def test_log(log):
+    """Runs are added up reader by reader, a finding of any of them is named, and each run has its command."""
+    fuzz_log.Tallies(log).write()
     written = log.read_text(encoding="utf-8")
-    assert "3,005 cases, 1 findings." in written
-    assert "| `card` | home, atheris | 3,000 | 11 | 2 | slow |\n| `tasks` | home | 5 | 1 | 0 | none |" in written
+    assert "3,005 cases, 1 findings, in 2 runs." in written
+    assert (
+        "| `card` | home, atheris | 3,000 | 11 | 2 | 33 | slow |\n| `tasks` | home | 5 | 1 | 0 | 5 | none |" in written
+    )
+    assert "| 2026-01-01 10:00 | abc | 0 | 1 | 2 | 1,005 | - |" in written
+    command = "make fuzz CASES=2000 MINUTES=1.5 FUZZ_ARGS='--target card --engine atheris --seed 3 --jobs 2'"
+    assert f"| 2026-01-02 10:00 | abc | 3 | 2 | 1 | 2,000 | `{command}` |" in written
+
+
+def test_tallies_grow(log):
+    """What is done is added, with a seed that no reader has had; the log is made anew."""
+    tallies = fuzz_log.Tallies(log)
+    assert (tallies.seeds(), tallies.seeds("tasks"), tallies.next_seed()) == ({0, 3}, {0}, 4)
+    before = tallies.path.read_text(encoding="utf-8")
+    done = {"target": "card", "engine": "home", "seed": 4, "jobs": 1, "at most": {"cases": 7, "minutes": 0}}
+    tallies.add(done | {"cases": 7, "taken": 7, "seconds": 1.0, "findings": []})
+    assert tallies.path.read_text(encoding="utf-8").startswith(before)
+    assert tallies.lines()[-1].keys() == tallies.lines()[0].keys()
+    assert tallies.next_seed() == 5
+    assert "3,012 cases" in log.read_text(encoding="utf-8")
+
+
+def test_a_seed_is_not_counted_twice(log, monkeypatch):
+    """A run of a seed that the log has for one of the readers is refused, before anything is read."""
+    monkeypatch.setattr(sys, "argv", ["fuzz.py", "--log", str(log), "--target=kept", "--target=card", "--seed=3"])
+    with pytest.raises(SystemExit, match=r"has seed 3 of card: leave out --log, or take another seed"):
+        fuzz.main()
+
+
+def test_committed_log_is_of_its_tallies():
+    """Nothing in it was written by hand, and what it says of each reader that there is was done."""
+    committed = fuzz_log.Tallies(Path(fuzz_log.__file__).with_name("LOG.md"))
+    assert committed.log.read_text(encoding="utf-8") == fuzz_log.text(committed.lines())
+    assert {line["target"] for line in committed.lines()} == set(TARGETS)
