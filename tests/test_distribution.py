@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 SOURCE = Path(__file__).resolve().parents[1]
 LANGUAGES = {"ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"}
 NOT_SOURCE = shutil.ignore_patterns(
-    ".*", "__pycache__", "*.pyc", "*.egg-info", "build", "dist", "node_modules", "venv", "*.whl"
+    ".[!c]*", ".coverage", "__pycache__", "*.pyc", "*.egg-info", "build", "dist", "node_modules", "venv", "*.whl"
 )
 
 
@@ -74,6 +74,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (through,) = (folder / "both").glob("*.whl")
     (sdist,) = (folder / "both").glob("*.tar.gz")
     return {"wheel": direct, "wheel from sdist": through, "sdist": sdist}
+
+
+def tracked() -> set[str]:
+    """Files of the repository that are still there; none where the source tree is no repository."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=SOURCE, capture_output=True, text=True, check=False)
+    return {name for name in listed.stdout.split("\0") if name and (SOURCE / name).is_file()}
 
 
 def names(wheel: Path) -> set[str]:
@@ -130,18 +136,14 @@ class TestContents:
                 assert one.read(name) == two.read(name), name
 
     def test_sdist_can_be_built_and_tested(self, built: dict[str, Path]) -> None:
-        """The source distribution has what the build needs, and the tests."""
+        """The source distribution has what the build needs, and every file that is in the repository."""
         with tarfile.open(built["sdist"]) as archive:
             found = {name.partition("/")[2] for name in archive.getnames()}
         needed = {"pyproject.toml", "setup.py", "mteb_hybrid.pth", "LICENSE", "README.md", "tests/conftest.py"}
-        needed |= {"mkdocs.yml", "docs/images/report.png", "tests/golden_miniqa_r_char_ngram.json"}
+        needed |= {"mkdocs.yml", "docs/images/report.png", "tests/golden_miniqa_r_char_ngram.json", ".ci/run"}
+        needed |= {"tests/mutation/explained.toml", "tests/fuzz/LOG.md", "tests/fuzz/tallies.jsonl"}
         assert needed <= found
-        here = {
-            path.relative_to(SOURCE).as_posix()
-            for path in (SOURCE / "tests").rglob("*.py")
-            if "__pycache__" not in path.parts
-        }
-        assert here <= found
+        assert tracked() - found <= {".gitignore"}
 
     def test_metadata(self, built: dict[str, Path]) -> None:
         """Name, pure wheel, the version of the package, the command, MTEB as a requirement; all extras are defined."""
