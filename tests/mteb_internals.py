@@ -17,8 +17,9 @@ class Internal:
         name: Its dotted name: of a module, or of an attribute of one or of a class.
         use: What we use it for.
         advice: What to do if it has changed.
-        kind: What it must be an instance of, by the name of the class; empty for anything.
-        takes: Parameters that we call it with.
+        kind: What it must be: of classes of Python's, by name; ``function`` for whatever is called, or ``field`` for
+            what is only read, be it a value, a property, or declared.
+        takes: Parameters that we name when we call it, or that MTEB hands what we put in its place.
         spelled: Whether the name stands in the source so that `mteb_uses` sees whose it is; otherwise the object that
             has it comes from MTEB without an annotation.
         missing: Whether versions that we support do without it, and so do we.
@@ -27,15 +28,22 @@ class Internal:
     name: str
     use: str
     advice: str
-    kind: str = ""
+    kind: str
     takes: tuple[str, ...] = ()
     spelled: bool = True
     missing: bool = False
 
 
-def several(owner: str, names: str, use: str, advice: str, *, spelled: bool = True) -> list[Internal]:
-    """Attributes of one owner that are used for one thing."""
-    return [Internal(f"{owner}.{name}", use, advice, spelled=spelled) for name in names.split()]
+def several(
+    owner: str, names: str, use: str, advice: str, kind: str = "field", *, spelled: bool = True
+) -> list[Internal]:
+    """Attributes of one owner that are used for one thing; those written with ``()`` are called."""
+    return [
+        Internal(
+            f"{owner}.{name.removesuffix('()')}", use, advice, "function" if "()" in name else kind, spelled=spelled
+        )
+        for name in names.split()
+    ]
 
 
 HOOK = "If it moved, name its new place in `_autoload.TARGETS` and `plugin._ON_LOAD`."
@@ -70,60 +78,77 @@ INTERNALS = [
     Internal(
         "mteb.benchmarks.get_benchmark", "its caches are emptied if it is loaded before us", BENCHMARKS, "ModuleType",
     ),
-    Internal("mteb.benchmarks.get_benchmark._build_registry.cache_clear", "as said", BENCHMARKS, spelled=False),
-    Internal("mteb.benchmarks.get_benchmark._build_aliases_registry.cache_clear", "as said", BENCHMARKS, spelled=False),
-    Internal(f"{_META}.from_hub", "is asked for models that are not registered", PATCHED, takes=("model", "revision")),
+    Internal(
+        "mteb.benchmarks.get_benchmark._build_registry.cache_clear", "as said", BENCHMARKS,
+        "function", spelled=False,
+    ),
+    Internal(
+        "mteb.benchmarks.get_benchmark._build_aliases_registry.cache_clear", "as said", BENCHMARKS,
+        "function", spelled=False,
+    ),
+    Internal(
+        f"{_META}.from_hub", "is asked for models that are not registered", PATCHED,
+        "function", takes=("model", "revision"),
+    ),
     Internal(
         "mteb.evaluate.evaluate", "every run goes through `plugin.run`, which goes around it",
         "See what `mteb run` calls now, and what it hands over; `plugin.run` reads these options.",
+        "function",
         takes=("model", "tasks", "cache", "overwrite_strategy", "prediction_folder", "raise_error", "encode_kwargs"),
     ),
     Internal(
         "mteb.evaluate._sanitize_model", "tells a model's metadata as MTEB files its results",
         "See how evaluate comes to `model_meta`, and change `_mteb.model_meta_of` and `loaded_model`.",
-        takes=("model",),
+        "function", takes=("model",),
     ),
     Internal(
         "mteb.evaluate._apply_precision_to_meta", "tells where results of another output precision are filed",
         "See how evaluate files them now, and change `_mteb.results_meta`.",
-        takes=("meta", "encode_kwargs"), missing=True,
+        "function", takes=("meta", "encode_kwargs"), missing=True,
     ),
     Internal("mteb.cli", "the command `mteb`", "Change `_mteb.run_command` to call the new entry point.", "ModuleType"),
-    Internal("mteb.cli.main", "does what `mteb-hybrid run` is told", "Change `_mteb.run_command` to call the new one."),
-    Internal("mteb.benchmarks.benchmark.Benchmark", "the class of our benchmarks", BENCHMARKS),
-    Internal("mteb.benchmarks.benchmark.Benchmark.name", "names a benchmark of ours", BENCHMARKS),
+    Internal(
+        "mteb.cli.main", "does what `mteb-hybrid run` is told", "Change `_mteb.run_command` to call the new one.",
+        "function",
+    ),
+    Internal("mteb.benchmarks.benchmark.Benchmark", "the class of our benchmarks", BENCHMARKS, "type"),
+    Internal("mteb.benchmarks.benchmark.Benchmark.name", "names a benchmark of ours", BENCHMARKS, "field"),
     # what runs on the inside of a task
-    Internal(_RETRIEVAL, "the class that our tasks inherit", TASK),
+    Internal(_RETRIEVAL, "the class that our tasks inherit", TASK, "type"),
     Internal(
         f"{_RETRIEVAL}._evaluate_subset", "scores a subset; ours takes its place, and calls it for other models", TASK,
-        takes=("model", "data_split", "encode_kwargs", "hf_split", "hf_subset", "prediction_folder"),
+        "function", takes=("model", "data_split", "encode_kwargs", "hf_split", "hf_subset", "prediction_folder"),
     ),
+    *several(_RETRIEVAL, "evaluate()", "is called for a task by itself; ours goes around it", TASK),
     Internal(
         f"{_RETRIEVAL}.task_specific_scores", "hands us the lists that MTEB's search has found", TASK,
-        takes=("scores", "qrels", "results", "hf_split", "hf_subset"), spelled=False,
+        "function", takes=("scores", "qrels", "results", "hf_split", "hf_subset"), spelled=False,
     ),
     *several(_RETRIEVAL, "_top_k", "says how long MTEB's lists are", TASK),
     *several(
-        _RETRIEVAL, "dataset data_loaded eval_splits hf_subsets load_data unload_data metadata", "loads data", DATA,
+        _RETRIEVAL, "dataset data_loaded eval_splits hf_subsets load_data() unload_data() metadata", "loads data",
+        DATA,
     ),
     *several(_TASK, "hf_subsets metadata", "says which task and subsets these are", DATA),
-    *several(_RETRIEVAL, "convert_v1_dataset_format_to_v2", "brings older tasks' data into one form", DATA),
+    *several(_RETRIEVAL, "convert_v1_dataset_format_to_v2()", "brings older tasks' data into one form", DATA),
     *several(
         "mteb.abstasks.retrieval_dataset_loaders", "RetrievalDatasetLoader RetrievalSplitData", "loads data", DATA,
+        "type",
     ),
     Internal(
         "mteb.abstasks.retrieval_dataset_loaders.RetrievalDatasetLoader.__init__", "reads a data set of the hub", DATA,
-        takes=("hf_repo", "revision", "split", "config"), spelled=False,
+        "function", takes=("hf_repo", "revision", "split", "config"), spelled=False,
     ),
     Internal(
-        "mteb.abstasks.retrieval_dataset_loaders.RetrievalDatasetLoader.load", "reads it", DATA, takes=("num_proc",),
+        "mteb.abstasks.retrieval_dataset_loaders.RetrievalDatasetLoader.load", "reads it", DATA,
+        "function", takes=("num_proc",),
     ),
     *several(
         "mteb.abstasks.retrieval_dataset_loaders.RetrievalSplitData", "corpus queries relevant_docs top_ranked",
         "the keys of a subset's data", DATA, spelled=False,
     ),
-    Internal("mteb.abstasks.task_metadata.TaskMetadata", "describes our tasks", TASK),
-    *several(_METADATA, "name dataset revision adapted_from model_copy", "files and registers tasks", TASK),
+    Internal("mteb.abstasks.task_metadata.TaskMetadata", "describes our tasks", TASK, "type"),
+    *several(_METADATA, "name dataset revision adapted_from model_copy()", "files and registers tasks", TASK),
     *several(
         _METADATA, "type prompt", "decides the prompt, and so whether embeddings are shared", PROMPT, spelled=False,
     ),
@@ -132,25 +157,28 @@ INTERNALS = [
     ),
     Internal(
         "mteb.languages.check_language_code", "says whether MTEB takes a language code of a user's card",
-        "Change tasks/beir.py to ask what checks `eval_langs` now.", takes=("code",),
+        "Change tasks/beir.py to ask what checks `eval_langs` now.", "function", takes=("code",),
     ),
     # models
     Internal("mteb.models.abs_encoder", "modules that read a task for its prompt alone", PROMPT, "ModuleType"),
     Internal("mteb.abstasks.task_metadata", "as said", PROMPT, "ModuleType"),
     Internal("mteb.models.instruct_wrapper", "as said", PROMPT, "ModuleType"),
     Internal("mteb.models.sentence_transformer_wrapper", "as said", PROMPT, "ModuleType"),
-    Internal("mteb.models.abs_encoder.AbsEncoder", "the class of our baseline, and of encoders with prompts", PROMPT),
+    Internal(
+        "mteb.models.abs_encoder.AbsEncoder", "the class of our baseline, and of encoders with prompts", PROMPT,
+        "type",
+    ),
     *several(
-        "mteb.models.abs_encoder.AbsEncoder", "model_prompts prompts_dict instruction_template similarity",
+        "mteb.models.abs_encoder.AbsEncoder", "model_prompts prompts_dict instruction_template similarity()",
         "says which prompt an encoder uses, and what it compares by", PROMPT, spelled=False,
     ),
     Internal(
         "mteb.models.abs_encoder.AbsEncoder.get_task_instruction", "the instruction of a task", PROMPT,
-        takes=("task_metadata", "prompt_type"), spelled=False,
+        "function", takes=("task_metadata", "prompt_type"), spelled=False,
     ),
     Internal(
         "mteb.models.abs_encoder.get_prompt_name", "which of its prompts a model uses", PROMPT,
-        takes=("model_prompts", "task_metadata", "prompt_type"),
+        "function", takes=("model_prompts", "task_metadata", "prompt_type"),
     ),
     Internal(
         "mteb.models.search_encoder_index", "MTEB's search through an index",
@@ -158,28 +186,30 @@ INTERNALS = [
     ),
     Internal(
         "mteb.models.search_encoder_index.FaissSearchIndex", "MTEB's FAISS, which our exact ranks are compared with",
-        "Change `_mteb.faiss_backend`; tests/tasks/test_faiss.py must pass.", takes=("model",),
+        "Change `_mteb.faiss_backend`; tests/tasks/test_faiss.py must pass.", "type", takes=("model",),
     ),
-    Internal("mteb.models.model_meta.ModelMeta", "describes models", META),
-    Internal("mteb.models.model_meta.ScoringFunction", "names a model's similarity", META),
+    Internal("mteb.models.model_meta.ModelMeta", "describes models", META, "type"),
+    Internal("mteb.models.model_meta.ScoringFunction", "names a model's similarity", META, "type"),
     *several("mteb.models.model_meta.ScoringFunction", "COSINE DOT_PRODUCT", "names a model's similarity", META),
-    *several(_META, "name revision experiment_name model_name_as_path", "files results and rank tables", META),
-    *several(_META, "create_empty model_copy", "describes local directories", META),
-    *several(_META, "to_dict", "writes a model_meta.json that a kill has lost", META),
+    *several(_META, "name revision experiment_name model_name_as_path()", "files results and rank tables", META),
+    *several(_META, "create_empty() model_copy()", "describes local directories", META),
+    *several(_META, "to_dict()", "writes a model_meta.json that a kill has lost", META),
     *several(
-        _META, "load_model model_type similarity_fn_name", "loads a model and tells its kind", META, spelled=False,
+        _META, "load_model() model_type similarity_fn_name", "loads a model and tells its kind", META, spelled=False,
     ),
     # results
     Internal(
-        "mteb.cache.ResultCache.load_task_result", "reads a cached result", CACHE, takes=("task_name",), spelled=False,
+        "mteb.cache.ResultCache.load_task_result", "reads a cached result", CACHE,
+        "function", takes=("task_name",), spelled=False,
     ),
     Internal(
-        "mteb.cache.ResultCache.get_task_result_path", "where it lies", CACHE, takes=("task_name",), spelled=False,
+        "mteb.cache.ResultCache.get_task_result_path", "where it lies", CACHE,
+        "function", takes=("task_name",), spelled=False,
     ),
     *several(_RESULT, "scores dataset_revision", "says what was scored, on which data", CACHE),
-    Internal(f"{_RESULT}.task_name", "says what was scored", CACHE, spelled=False),
-    Internal(f"{_RESULT}.to_disk", "writes a result; ours writes it whole", STORE, takes=("path",)),
-    Internal(f"{_RESULT}.model_copy", "a result with what another process has stored", STORE),
+    Internal(f"{_RESULT}.task_name", "says what was scored", CACHE, "field", spelled=False),
+    Internal(f"{_RESULT}.to_disk", "writes a result; ours writes it whole", STORE, "function", takes=("path",)),
+    Internal(f"{_RESULT}.model_copy", "a result with what another process has stored", STORE, "function"),
     *several("mteb.results.model_result.ModelResult", "task_results", "what a run returns", CACHE, spelled=False),
     *several("mteb.types.PromptType", "query document value", "the two roles of a text", DATA),
 ]  # fmt: skip

@@ -76,13 +76,21 @@ def found(name: str, *, module: bool) -> Any:
     return MISSING
 
 
+def is_of(kind: str, one: Any) -> bool:
+    """Whether something is of the kind that an entry states; what is only declared, which is None, is a field."""
+    if kind == "function":
+        return callable(one) and not isinstance(one, type)
+    if kind == "field":
+        return not callable(one) and not isinstance(one, types.ModuleType)
+    return isinstance(one, tuple(getattr(types, name, None) or getattr(builtins, name) for name in kind.split()))
+
+
 def complaint(internal: Internal) -> str:
     """What is wrong with an internal in the installed MTEB; nothing if it is as we take it."""
     one = found(internal.name, module=internal.kind == "ModuleType")
     if one is MISSING:
         return "" if internal.missing else "is not there"
-    kinds = tuple(getattr(types, kind, None) or getattr(builtins, kind) for kind in internal.kind.split())
-    if kinds and not isinstance(one, kinds):
+    if not is_of(internal.kind, one):
         return f"is a {type(one).__name__}, and was a {internal.kind.replace(' ', ' or a ')}"
     parameters = inspect.signature(one).parameters if internal.takes else {}
     unknown = [name for name in internal.takes if name not in parameters]
@@ -224,6 +232,21 @@ class TestTheCanarySings:
         monkeypatch.setattr(sys.modules["mteb.get_tasks"], "_TASKS_REGISTRY", [])
         assert complaint(self.internal("mteb.get_tasks._TASKS_REGISTRY")) == "is a list, and was a dict"
 
+    @pytest.mark.parametrize(
+        ("name", "becomes", "wrong"),
+        [
+            ("mteb.cli.main", "main", "is a str, and was a function"),
+            ("mteb.cli.main", dict, "is a type, and was a function"),
+            ("mteb.benchmarks.benchmark.Benchmark", lambda: None, "is a function, and was a type"),
+            ("mteb.results.TaskResult.task_name", lambda self: "", "is a function, and was a field"),
+        ],
+    )
+    def test_a_function_or_a_field_is_none_any_more(self, monkeypatch, name: str, becomes: Any, wrong: str):
+        """A function that became a value or a class, a class that became a function, a field that must be called."""
+        owner, _, last = name.rpartition(".")
+        monkeypatch.setattr(found(owner, module=owner != "mteb.results.TaskResult"), last, becomes, raising=False)
+        assert complaint(self.internal(name)) == wrong
+
     def test_a_parameter_is_gone(self, monkeypatch):
         """A function that calls the role otherwise."""
         monkeypatch.setattr(
@@ -234,8 +257,8 @@ class TestTheCanarySings:
 
     def test_a_module_is_gone(self):
         """A module that moved."""
-        assert complaint(Internal("mteb.no_such_module", "", "")) == "is not there"
-        assert complaint(Internal("mteb.no_such_module.attribute", "", "")) == "is not there"
+        assert complaint(Internal("mteb.no_such_module", "", "", "ModuleType")) == "is not there"
+        assert complaint(Internal("mteb.no_such_module.attribute", "", "", "field")) == "is not there"
 
     def test_a_field_is_gone(self):
         """A field of pydantic's, one of a dataclass, and an attribute that only instances have."""
@@ -247,8 +270,8 @@ class TestTheCanarySings:
             ("mteb.benchmarks.benchmark.Benchmark.name", "mteb.benchmarks.benchmark.Benchmark.title"),
             ("mteb.abstasks.retrieval.AbsTaskRetrieval._top_k", "mteb.abstasks.retrieval.AbsTaskRetrieval._top"),
         ):
-            assert not complaint(Internal(known, "", ""))
-            assert complaint(Internal(gone, "", "")) == "is not there"
+            assert not complaint(Internal(known, "", "", "field"))
+            assert complaint(Internal(gone, "", "", "field")) == "is not there"
 
     def test_a_new_use_is_noticed(self, tmp_path: Path, monkeypatch):
         """Each way of taking something of MTEB's shows up as a use."""
