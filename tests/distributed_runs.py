@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -27,14 +29,27 @@ def stand_in(language):
     return read(Path(os.environ["MTEB_HYBRID_DATA"]), language)
 
 
-def once_a_part(shard) -> Counter[str]:
-    """How often texts are encoded: relevant ones once, others once in each part that they stand in."""
+def once_a_part(shard: int, counted: Mapping[str, set[int]] | None = None) -> Counter[str]:
+    """How often texts are encoded: relevant ones once, others once in each part that they stand in.
+
+    Args:
+        shard: Passages of a part.
+        counted: Rows of each language that an earlier run has counted.
+    """
     expected: Counter[str] = Counter()
-    relevant = set()
     for language in LANGUAGES:
-        part = stand_in(language)
+        texts = stand_in(language).texts
+        left = [row for row in range(len(texts)) if row not in (counted or {}).get(language, ())]
+        for _, rows in groupby(left, key=lambda row: row // shard):
+            expected.update({texts[row] for row in rows})
+    relevant = relevant_texts()
+    return Counter(dict.fromkeys(relevant, 1) | {text: n for text, n in expected.items() if text not in relevant})
+
+
+def relevant_texts() -> set[str]:
+    """Texts of the relevant passages of all languages."""
+    found = set()
+    for part in map(stand_in, LANGUAGES):
         text = dict(zip(part.ids, part.texts, strict=True))
-        relevant |= {text[one] for grades in part.judged.values() for one, grade in grades.items() if grade}
-        for start in range(0, len(part.texts), shard):
-            expected.update(set(part.texts[start : start + shard]))
-    return Counter({text: 1 if text in relevant else n for text, n in expected.items()})
+        found |= {text[one] for grades in part.judged.values() for one, grade in grades.items() if grade}
+    return found

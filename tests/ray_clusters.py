@@ -14,6 +14,7 @@ NODE: dict[str, Any] = {"object_store_memory": 80 * 1024**2}  # Ray takes no les
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
+    "RAY_health_check_period_ms": "500",  # five refusals, and a node is lost: in seconds, not in a quarter of a minute
     "OMP_NUM_THREADS": "1",
     "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])),
 }
@@ -24,8 +25,7 @@ def simulated_cluster(nodes: int, cpus_per_node: int = 1) -> Iterator[Any]:
     """A cluster of some nodes that work, and a head that does not, so that any of the others may be lost.
 
     Ray is connected to it meanwhile. Workers can import what tests can. Nodes are added with
-    ``cluster.add_node(num_cpus=1, **NODE)`` and taken away with ``cluster.remove_node(node)``, one of
-    ``cluster.worker_nodes``.
+    ``cluster.add_node(num_cpus=1, **NODE)``; `lose` takes one of ``cluster.worker_nodes`` away.
 
     Args:
         nodes: Number of nodes besides the head.
@@ -52,6 +52,16 @@ def simulated_cluster(nodes: int, cpus_per_node: int = 1) -> Iterator[Any]:
         finally:
             ray.shutdown()
             cluster.shutdown()
+
+
+def lose(cluster: Any, node: Any) -> None:
+    """A node goes down with all that runs on it, at once: nobody says farewell, as `Cluster.remove_node` has it."""
+    import psutil
+
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    for process in (raylet, *raylet.children(recursive=True)):
+        process.kill()
+    cluster.remove_node(node, allow_graceful=False)
 
 
 class OtherJob:

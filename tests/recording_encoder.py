@@ -67,9 +67,9 @@ class RecordingEncoder(CountingEncoder):
         (self.folder / f"{name}.part").rename(self.folder / f"{name}.txt")
         return found
 
-    def encoded(self, role: str = "document") -> Counter[str]:
-        """How often each text was encoded, by all processes."""
-        files = self.folder.glob(f"{role}-*.txt")
+    def encoded(self, role: str = "document", by: str = "*") -> Counter[str]:
+        """How often each text was encoded, by all processes or by one of `processes`."""
+        files = self.folder.glob(f"{role}-{by}-*.txt")
         return Counter(text for file in files for text in file.read_text(encoding="utf-8").split("\0"))
 
     def processes(self, role: str = "document") -> set[str]:

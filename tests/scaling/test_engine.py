@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 
 import mteb
 import pytest
 from distributed_runs import on_ray, once_a_part, stand_in
 from encoders import OwnSimilarityEncoder, PlainEncoder
-from miracl_runs import Monolingual, Pooled, evaluate
+from miracl_runs import LANGUAGES, Monolingual, Pooled, evaluate
 from recording_encoder import RecordingEncoder, Trouble
 
 pytest.importorskip("ray")
@@ -26,13 +27,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("folders")]
 
 
 @pytest.mark.parametrize(("shard", "count"), [(20, None), (1000, 1), (None, 2)])
-def test_ranks_are_those_of_one_process(two_nodes, here, tmp_path, shard, count):
-    """Every score and every row of every rank table; passages are encoded by workers, on both nodes, and once."""
+def test_ranks_are_those_of_one_process(two_nodes, here, tmp_path, capsys, shard, count):
+    """Every score and every row of every rank table; passages are encoded by workers, on both nodes, and once.
+
+    How many of them are done, and at which rate, is shown.
+    """
     model = RecordingEncoder(tmp_path)
     assert on_ray(model, tmp_path, shard, count=count) == here
     assert len(model.processes("document")) <= 3  # this one, which embeds the relevant passages, and two
     assert len(model.processes("document")) == 3 or shard != 20
     assert model.encoded() == once_a_part(shard or 1000)
+    size = sum(len(stand_in(language).texts) for language in LANGUAGES)
+    assert re.search(rf"100% {size}/{size} \[\d\d:\d\d<00:00, +[\d.]+psg/s\]", capsys.readouterr().err)
 
 
 def test_a_corpus_for_each_language(two_nodes, tmp_path):

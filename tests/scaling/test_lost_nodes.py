@@ -12,7 +12,7 @@ from recording_encoder import RecordingEncoder
 
 pytest.importorskip("ray")
 
-from ray_clusters import NODE, simulated_cluster
+from ray_clusters import NODE, lose, simulated_cluster
 
 from mteb_hybrid.scaling import watch
 
@@ -42,11 +42,11 @@ def lose_when_begun(nodes, model):
     """Take a node away once both have encoded something."""
     while len(model.processes()) < 3:
         time.sleep(0.1)
-    nodes.remove_node(next(iter(nodes.worker_nodes)))
+    lose(nodes, next(iter(nodes.worker_nodes)))
 
 
-def test_a_node_that_comes_instead_of_a_lost_one(here, tmp_path, monkeypatch):
-    """Nobody has room: the run waits for a node, and goes on."""
+def test_a_node_that_comes_instead_of_a_lost_one(here, tmp_path, monkeypatch, caplog):
+    """Nobody has room: it is said, the run waits for a node, and goes on."""
     monkeypatch.setattr(watch, "_GRACE", 1.0)
     model = RecordingEncoder(tmp_path)
     # nodes can only be added from the main thread
@@ -54,7 +54,8 @@ def test_a_node_that_comes_instead_of_a_lost_one(here, tmp_path, monkeypatch):
         run = aside.submit(on_ray, model, tmp_path, 10)
         while len(model.processes()) < 2 and not run.done():
             time.sleep(0.1)
-        nodes.remove_node(next(iter(nodes.worker_nodes)))
-        time.sleep(4)
+        lose(nodes, next(iter(nodes.worker_nodes)))
+        while "no node has room for a worker" not in caplog.text and not run.done():
+            time.sleep(0.1)
         nodes.add_node(num_cpus=1, **NODE)
         assert run.result() == here

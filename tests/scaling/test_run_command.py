@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,13 +10,18 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from distributed_runs import once_a_part, relevant_texts
+from recording_command import MODEL, TASK, started
+from recording_encoder import RecordingEncoder
 from typer.testing import CliRunner
 
 from mteb_hybrid import cli
 
 BIN = Path(sys.executable).parent
 TASKS = ["MiniQARMonolingual", "MiniQARMultilingual"]
-SWITCHES = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
+NGRAMS = ("-m", "mteb-hybrid/char-ngram", "-t", *TASKS, "-l", "deu", "eng")
+# with a task whose corpora are streamed: what is small is encoded and ranked without any worker
+RECORDED = ("-m", MODEL, "-t", *TASKS, TASK, "-l", "deu", "eng", "fin", "swa", "tel")
 
 
 def refused(*arguments: str) -> str:
@@ -42,7 +46,7 @@ def test_parameters_of_an_index_need_one():
 def test_an_index_is_an_experiment_of_the_model(tmp_path):
     """`--faiss` scores through FAISS, and files the results beside the exact ones."""
     pytest.importorskip("faiss")
-    found = run("mteb-hybrid", tmp_path / "faiss", "--faiss", "HNSW4", "--faiss-parameters", "efSearch=2")
+    found = run("mteb-hybrid", tmp_path / "faiss", *NGRAMS, "--faiss", "HNSW4", "--faiss-parameters", "efSearch=2")
     results = {name: content for name, content in found.items() if name.endswith("MiniQARMultilingual.json")}
     ((name, content),) = results.items()
     assert "experiments/faiss_HNSW4__faiss_parameters_efSearch=2" in name
@@ -66,14 +70,10 @@ def test_mteb_refuses_what_it_does_not_know():
 def run(program, folder, *options):
     """Everything that a run of the command writes, by file, without what changes from run to run."""
     folder.mkdir()
-    arguments = ["run", "-m", "mteb-hybrid/char-ngram", "-t", *TASKS, "-l", "deu", "eng", "--output-folder", "out",
-                 "--prediction-folder", "out/predictions"]  # fmt: skip
+    options = ["run", *options, "--output-folder", "out", "--prediction-folder", "out/predictions"]
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as short:
-        done = subprocess.run(
-            [BIN / program, *arguments, *options], cwd=folder, capture_output=True, text=True, timeout=600, check=False,
-            env={**os.environ, **SWITCHES, "RAY_TMPDIR": short},
-        )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+        process = started(RecordingEncoder(folder), program, *options, cwd=folder, RAY_TMPDIR=short)
+        assert process.wait(timeout=600) == 0, (folder / "said.txt").read_text(encoding="utf-8")[-3000:]
     found = {}
     for path in sorted((folder / "out").rglob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -87,12 +87,20 @@ def run(program, folder, *options):
 
 
 @pytest.mark.slow
-def test_the_same_files_as_mteb_run(tmp_path):
-    """Without our options it is `mteb run`; on a cluster it differs in time only: all scores, names and tables."""
+def test_the_same_files_as_mteb_run(folders, tmp_path):
+    """Without our options it is `mteb run`; on a cluster it differs in time only: all scores, names and tables.
+
+    Other processes have encoded all of a streamed corpus but the relevant passages, in the parts that were asked for.
+    """
     pytest.importorskip("ray")
-    expected = run("mteb", tmp_path / "mteb")
-    assert run("mteb-hybrid", tmp_path / "plain") == expected
-    assert (
-        run("mteb-hybrid", tmp_path / "ray", "--ray", "local", "--workers", "1", "--cpus-per-worker", "1") == expected
-    )
-    assert len(expected) >= 6
+    expected = run("mteb", tmp_path / "mteb", *RECORDED)
+    assert run("mteb-hybrid", tmp_path / "plain", *RECORDED) == expected
+    cluster = ("--ray", "local", "--workers", "1", "--cpus-per-worker", "1", "--shard", "10")
+    assert run("mteb-hybrid", tmp_path / "ray", *RECORDED, *cluster) == expected
+    assert len([name for name in expected if TASK in name]) == 4  # scores, and a table for each subset
+
+    model, passages = RecordingEncoder(tmp_path / "ray"), once_a_part(10)
+    assert passages != once_a_part(1000)
+    assert {text: n for text, n in model.encoded().items() if text in passages} == passages
+    (driver,) = model.processes("query")
+    assert model.encoded(by=driver).keys() & passages.keys() == relevant_texts()

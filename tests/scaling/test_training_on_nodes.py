@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
-from ray_clusters import NODE, simulated_cluster
+from ray_clusters import NODE, lose, simulated_cluster
 from safetensors.numpy import load_file
 from tiny_recipes import dropless_model, tiny_recipe
 
@@ -81,14 +80,6 @@ def command(folder: Path, cluster: Any, output: Path, *options: str) -> subproce
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "COLUMNS": "200", "RAY_DEDUP_LOGS": "0"},
     )  # fmt: skip
-
-
-def lose(cluster: Any, node: Any) -> None:
-    """A node goes down with all that runs on it, at once."""
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-    for process in (raylet, *raylet.children(recursive=True)):
-        process.kill()
-    cluster.remove_node(node, allow_graceful=False)
 
 
 def weights(folder: Path) -> dict[str, Any]:
