@@ -25,7 +25,7 @@ from mteb_hybrid.scaling.tables import sent_tables
 from mteb_hybrid.scaling.told import Told
 from mteb_hybrid.scaling.watch import PATIENCE, StalledError, Watch, watched
 from mteb_hybrid.scaling.workers import TRIES, Ledger, Problem, Worker, packed
-from mteb_hybrid.streaming.passes import chunk_passages
+from mteb_hybrid.streaming.passes import DEFAULT_CHUNK, chunk_passages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 _TEXTS = 2048  # of a part of an encoding job; fewer altogether are encoded here
 _PARTS = 8  # of a counting job for each worker, so that none is idle for long at the end
+_MANY = 512  # parts of all workers, which the driver adds in one thread: with more workers, each has fewer
+_FEWEST = 2  # parts for each worker, however many there are
 _LARGEST = 1_000_000  # passages of a part: what a lost worker has to do again at most
 
 
@@ -137,12 +139,10 @@ class RayEngine:
         return [tally.ranking for tally in tallies]
 
     def _step(self, passages: int) -> int:
-        """Passages of a part, a multiple of those of a chunk."""
-        chunk = chunk_passages()
+        """Passages of a part."""
         if self.shard is not None:
             return max(1, self.shard)
-        workers = wait_for_room(self._share(), self.workers)
-        return chunk * max(1, math.ceil(min(_LARGEST, passages / (_PARTS * workers)) / chunk))
+        return usual_shard(passages, wait_for_room(self._share(), self.workers), chunk_passages())
 
     def _share(self) -> Share:
         if self.share is None:
@@ -229,6 +229,21 @@ class RayEngine:
         if self._sent is None or self._sent[0] is not model or state is None or self._sent[1].fingerprint != state:
             self._sent = (model, SentModel.of(model))
         return self._sent[1]
+
+
+def usual_shard(passages: int, workers: int, chunk: int = DEFAULT_CHUNK) -> int:
+    """Passages of a shard where the user says nothing, a multiple of those of a chunk.
+
+    Eight shards for each worker keep them all busy to the end. Adding a shard takes the driver the same time whatever
+    its size, so that hundreds of workers get fewer each, but never less than two.
+
+    Args:
+        passages: Passages of all corpora.
+        workers: Workers that there is room for, at least 1.
+        chunk: Passages of a chunk.
+    """
+    shards = max(_FEWEST * workers, min(_PARTS * workers, _MANY))
+    return chunk * max(1, math.ceil(min(_LARGEST, passages / shards) / chunk))
 
 
 def _end(watch: Watch) -> None:

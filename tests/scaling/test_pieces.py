@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 import socket
@@ -19,6 +20,7 @@ from tiny_models import sentence_transformer
 from mteb_hybrid.errors import ClusterError
 from mteb_hybrid.scaling import cluster, engine
 from mteb_hybrid.scaling.cluster import Share, room, usual_share, wait_for_room
+from mteb_hybrid.scaling.engine import usual_shard
 from mteb_hybrid.scaling.jobs import EncodeJob, Subset
 from mteb_hybrid.scaling.model import SentModel
 from mteb_hybrid.scaling.tables import DistantTable, Librarian, SentTable
@@ -127,6 +129,37 @@ def test_no_room(monkeypatch, caplog):
     assert wait_for_room(Share(1, 0), 1) == 1
     assert wait_for_room(Share(1, 0), 5) == 2
     assert "5 workers were asked for, and there is room for 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("workers", "each"), [(1, 8), (2, 8), (64, 8), (100, 5.12), (128, 4), (256, 2), (512, 2), (4096, 2)]
+)
+def test_shards_of_a_worker(workers, each):
+    """Eight of them up to 64 workers; beyond that 512 altogether, and at least two for each worker."""
+    passages = 900_000 * math.floor(each * workers)  # nearly a shard of the largest size for each
+    size = usual_shard(passages, workers, chunk=10)
+    assert size % 10 == 0
+    assert 0 <= size - passages / (each * workers) < 10
+
+
+def test_shards_are_of_whole_chunks_and_not_too_large():
+    """At most a million passages, at least a chunk; a worker more never means larger shards."""
+    assert usual_shard(106_332_152, 1) == usual_shard(106_332_152, 4) == 1_000_000
+    assert usual_shard(5, 64) == usual_shard(1_000_000, 512) == 10_000
+    assert usual_shard(131_000, 1) == 20_000
+    sizes = [usual_shard(106_332_152, workers, 1000) for workers in range(1, 2000)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_the_shard_of_a_run(monkeypatch):
+    """What the user says; else by how many workers there are, and by the chunk."""
+    Nodes(monkeypatch, {"CPU": 64.0}, {"CPU": 64.0})
+    monkeypatch.delenv("MTEB_HYBRID_CHUNK", raising=False)
+    assert engine.RayEngine(shard=7)._step(10_000_000) == 7
+    assert engine.RayEngine(share=Share(1, 0))._step(10_240_000) == usual_shard(10_240_000, 128) == 20_000
+    assert engine.RayEngine(workers=2, share=Share(1, 0))._step(10_240_000) == 640_000
+    monkeypatch.setenv("MTEB_HYBRID_CHUNK", "100")
+    assert engine.RayEngine(workers=2, share=Share(1, 0))._step(3_000) == 200
 
 
 def test_addresses():
