@@ -25,7 +25,7 @@ import mteb
 import numpy as np
 import torch
 from cost_model import Load, Rates
-from cost_of_miracl import Card, print_loads, print_seconds
+from cost_of_miracl import Card, print_alone, print_loads, print_seconds
 from counting_rates import (
     MOST,
     PAIRS,
@@ -36,6 +36,7 @@ from counting_rates import (
     measure_reading,
     relevant_counts,
 )
+from driver_rates import measure_alone
 from encoding_rates import Bench
 from flops import Architecture, counted_flops
 from machine import machine
@@ -197,6 +198,7 @@ def main() -> None:
     check(bench, rates, texts[: asked.passages], sentences.questions[:ASKED])
 
     print_loads(rates, load, asked.shards)
+    print_alone(measure_alone(texts, bench.clock), QUESTIONS, TOP)
     card = Card(asked.tflops * 1e12, asked.tflops_float32 * 1e12, asked.bandwidth * 1e12, asked.cores)
     for workers in asked.workers_per_gpu:
         print_seconds(rates, load, bench.dimension(), replace(card, workers=workers), asked.gpus, asked.shards)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mteb_hybrid.streaming.passes import DEFAULT_CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FORWARD, COUNTING = "forward pass", "counting"
 SPLITTING, PACKING, HANDING, READING = "splitting into tokens", "making tensors", "handing over", "reading"
@@ -86,6 +91,30 @@ class Adding:
     saving: float
     merging: float
 
+    @property
+    def each(self) -> float:
+        """Seconds of a shard."""
+        return self.taking + self.adding + self.saving
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What the driver does alone, in one thread, before workers begin or after they have ended.
+
+    Attributes:
+        importing: Seconds to import MTEB and the tasks.
+        loading: Seconds a passage to make a memory-mapped table of downloaded files, once on a machine.
+        pooling: Seconds a passage to write the ids of a pool, once on a machine.
+        finding: Seconds a passage to look for the relevant ones, in every run.
+        naming: Seconds a passage to read the ids of the best ones.
+    """
+
+    importing: float
+    loading: float
+    pooling: float
+    finding: float
+    naming: float
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -126,5 +155,26 @@ class Rates:
 
     def driver(self, shards: int) -> float:
         """Seconds in which the driver adds the counts of so many shards, one after the other, and keeps the sums."""
-        each = self.adding.taking + self.adding.adding + self.adding.saving
-        return shards * each + self.adding.merging
+        return shards * self.adding.each + self.adding.merging
+
+
+def last_added(shards: Iterable[float], workers: int, each: float) -> float:
+    """Seconds from the start of the first shard to the end of the last addition.
+
+    A worker takes the next shard when it is done with one. The driver adds them one after the other as they come, so
+    that the last ones of all workers, which come together, are waited for.
+
+    Args:
+        shards: Seconds that a worker takes for each shard, in their order.
+        workers: How many there are.
+        each: Seconds that the driver takes for a shard.
+    """
+    free = [0.0] * workers
+    done = []
+    for seconds in shards:
+        done.append(heapq.heappop(free) + seconds)
+        heapq.heappush(free, done[-1])
+    added = 0.0
+    for ready in sorted(done):
+        added = max(added, ready) + each
+    return added

@@ -6,15 +6,16 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cost_model import COUNTING, FORWARD, SPLITTING
+from cost_model import COUNTING, FORWARD, SPLITTING, last_added
 from tables import print_table
 
 from mteb_hybrid.collections.miracl import MIRACL
+from mteb_hybrid.scaling.engine import usual_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cost_model import Load, Rates
+    from cost_model import Alone, Load, Rates
 
 PASSAGES, CORPORA = 106_332_152, len(MIRACL.languages)
 _IDLE = 1.5  # times the work that all workers could do until the last one is done: more of them are of no use
@@ -87,28 +88,49 @@ def print_seconds(
     whole = there.worker(sample.of(PASSAGES))
 
     def rows() -> Iterator[Sequence[object]]:
-        for size in sizes:
-            shard, driver = there.worker(sample.of(size)), there.driver(most_shards(size))
+        for asked in (*sizes, None):
             for count in gpus:
                 shared = count * card.workers
+                size = asked or usual_shard(PASSAGES, shared)
+                shard, driver = there.worker(sample.of(size)), there.driver(most_shards(size))
                 rounds = math.ceil(PASSAGES / size / shared)  # smaller shards fill the gaps
                 parts = {part: whole[part] / count for part in (FORWARD, COUNTING)}
                 parts[SPLITTING] = whole[SPLITTING] / shared
                 parts["Python"] = sum(whole[part] for part in whole.keys() - parts.keys()) / shared
                 workers = card.seconds(shard, rounds)
+                times = [card.seconds(shard, 1)] * math.ceil(PASSAGES / size)
+                last = last_added(times, shared, driver / most_shards(size))
                 if driver > workers:
                     slowest = "driver"
                 elif rounds * shared * size > _IDLE * PASSAGES:
                     slowest = "too few shards"
                 else:
                     slowest = max(parts, key=parts.__getitem__)
-                seconds = (f"{value:,.0f}" for value in (*parts.values(), workers, driver))
-                yield count, f"{size:,}", f"{rounds:,}", *seconds, slowest
+                seconds = (f"{value:,.0f}" for value in (*parts.values(), workers, driver, last))
+                shown = f"{size:,}" if asked else f"default: {size:,}"
+                yield count, shown, f"{rounds:,}", *seconds, slowest
 
-    asked = card.flops / (sample.flops / sample.tokens)
-    print(f"\n{card}. Its forward pass alone would take {asked:,.0f} tokens/s.")
-    timed = (FORWARD, COUNTING, SPLITTING, "Python", "last worker", "driver")
+    tokens = card.flops / (sample.flops / sample.tokens)
+    print(f"\n{card}. Its forward pass alone would take {tokens:,.0f} tokens/s.")
+    timed = (FORWARD, COUNTING, SPLITTING, "Python", "last worker", "driver", "last added")
     print_table(("GPUs", "shard", "shards of a worker", *(f"{one}, s" for one in timed), "waits for"), rows())
+
+
+def print_alone(alone: Alone, questions: int, top: int) -> None:
+    """What the driver does alone for the pooled task, whatever the number of GPUs."""
+    best = min(PASSAGES, questions * top)
+    rows = (
+        ("importing MTEB and the tasks", "every run", "", alone.importing),
+        ("making memory-mapped tables of downloaded files", "once", alone.loading, alone.loading * PASSAGES),
+        ("writing the ids of the pool", "once", alone.pooling, alone.pooling * PASSAGES),
+        ("looking for relevant passages", "every run", alone.finding, alone.finding * PASSAGES),
+        (f"reading the ids of the best {top}, {best:,} at most", "every run", alone.naming, alone.naming * best),
+    )
+    shown = (
+        (part, when, f"{1 / each:,.0f} passages/s" if each else "", f"{seconds:,.0f}")
+        for part, when, each, seconds in rows
+    )
+    print_table(("the driver alone", "when", "rate", f"of {PASSAGES:,} passages, s"), shown)
 
 
 def most_shards(size: int) -> int:

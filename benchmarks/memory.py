@@ -18,12 +18,12 @@ import platform
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from peak import anonymous_peak, status
 from standin import LANGUAGE, environment, hash_encoder, invented_texts, write_collection
 
 QUESTIONS, DIMENSION = 100, 64
@@ -44,34 +44,17 @@ def measure() -> None:
     """Evaluate, and print the peaks as JSON."""
     import mteb
 
-    anonymous, done = [0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            anonymous[0] = max(anonymous[0], status("RssAnon"))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    task = mteb.get_task("MIRACLMonolingual", hf_subsets=[LANGUAGE])
-    started = time.perf_counter()
-    task.load_data()
-    loaded, loading = time.perf_counter(), status("VmHWM")
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
-    result = mteb.evaluate(hash_encoder(DIMENSION), task, cache=None, co2_tracker=False, show_progress_bar=False)
-    wall = time.perf_counter() - loaded
-    done.set()
-    watcher.join()
-    found = {"loading": loading, "streaming": status("VmHWM"), "anonymous": anonymous[0], "wall": wall}
+    with anonymous_peak() as anonymous:
+        task = mteb.get_task("MIRACLMonolingual", hf_subsets=[LANGUAGE])
+        started = time.perf_counter()
+        task.load_data()
+        loaded, loading = time.perf_counter(), status("VmHWM")
+        Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
+        result = mteb.evaluate(hash_encoder(DIMENSION), task, cache=None, co2_tracker=False, show_progress_bar=False)
+        wall = time.perf_counter() - loaded
+    found = {"loading": loading, "streaming": status("VmHWM"), "anonymous": anonymous.kib, "wall": wall}
     found |= {"load": loaded - started, "map": result.task_results[0].scores["dev"][0]["map"]}
     print(json.dumps(found))
-
-
-def status(name: str) -> int:
-    """A figure of /proc/self/status in KiB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1])
-    return 0
 
 
 def main() -> None:
