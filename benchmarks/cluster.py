@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DIMENSION, BATCH = 384, 32
+RELEVANT = 10_000  # relevant passages are among the first ones, so that corpora of all sizes have the same
 _MIB = 1 << 10  # KiB
 _RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
 
@@ -137,23 +139,29 @@ def measured(workers: int, collection: Path, folder: Path, options: list[str]) -
     return found
 
 
-def rates_here(clock: Callable[[], float]) -> tuple[Bench, Rates]:
-    """The stand-in of an encoder, and the rates of one core of this machine."""
+def rates_here(shard: int, clock: Callable[[], float]) -> tuple[Bench, Rates, Rates]:
+    """The stand-in of an encoder, and the rates of one core of this machine: for a whole corpus, and for shards."""
     bench = Bench(hash_encoder(DIMENSION), BATCH, clock)
     texts = list(invented_texts(20_000))
     counting, counts = measure_counting(DIMENSION, clock)
+    # in a shard smaller than a chunk the best passages are found anew more often
+    in_shards, _ = measure_counting(DIMENSION, clock, min(shard, DEFAULT_CHUNK))
     with tempfile.TemporaryDirectory() as folder:
         reading = measure_reading(table(texts, Path(folder)), clock)
-    return bench, Rates(bench.encoding([], texts), counting, measure_adding(counts, clock), reading)
+    whole = Rates(bench.encoding([], texts), counting, measure_adding(counts, clock), reading)
+    return bench, whole, replace(whole, counting=in_shards)
 
 
-def predicted(rates: Rates, bench: Bench, passages: int, shard: int, workers: int) -> tuple[float, float, float]:
-    """Seconds of all shards, of adding them, and from the first one to the last addition."""
+def alone(rates: Rates, bench: Bench, passages: int) -> tuple[float, float, float]:
+    """Predicted of one process, which counts all as one shard, and saves after every chunk; as `on_workers`."""
+    spent = sum(rates.worker(bench.load(["any"], (), QUESTIONS).of(passages)).values())
+    saved = math.ceil(passages / DEFAULT_CHUNK) * rates.adding.saving
+    return spent, saved, spent + saved
+
+
+def on_workers(rates: Rates, bench: Bench, passages: int, shard: int, workers: int) -> tuple[float, float, float]:
+    """Predicted seconds of all shards, of adding them, and from the first one to the last addition."""
     one = bench.load(["any"], (), QUESTIONS)
-    if not workers:  # one process counts all as one shard, and saves after every chunk
-        spent, saving = sum(rates.worker(one.of(passages)).values()), rates.adding.saving
-        saved = math.ceil(passages / DEFAULT_CHUNK) * saving
-        return spent, saved, spent + saved
     sizes = [min(shard, passages - start) for start in range(0, passages, shard)]
     seconds = [sum(rates.worker(one.of(size)).values()) for size in sizes]
     adding = rates.adding.each
@@ -174,7 +182,7 @@ def runs(asked: argparse.Namespace, place: Path) -> Iterator[tuple[int, int, Pat
     options = ["--shard", str(asked.shard), *["--cpu-seconds"] * asked.cpu_seconds]
     for passages in asked.passages:
         random, collection = np.random.default_rng(0), place / f"{passages}"
-        relevant = [random.choice(passages, count, replace=False).tolist() for count in relevant_counts()]
+        relevant = [random.choice(RELEVANT, count, replace=False).tolist() for count in relevant_counts()]
         questions = [f"question {number}" for number in range(QUESTIONS)]
         write_collection(collection, (("", text) for text in invented_texts(passages)), questions, relevant)
         for workers in (0, *asked.workers):
@@ -182,12 +190,15 @@ def runs(asked: argparse.Namespace, place: Path) -> Iterator[tuple[int, int, Pat
             yield passages, workers, folder, measured(workers, collection, folder, options)
 
 
-def print_runs(asked: argparse.Namespace, bench: Bench, rates: Rates) -> None:
+def print_runs(asked: argparse.Namespace, bench: Bench, whole: Rates, in_shards: Rates) -> None:
     """All runs, as tables in Markdown."""
     lines, others = [], []
     with tempfile.TemporaryDirectory() as name:
         for passages, workers, folder, found in runs(asked, Path(name)):
-            foreseen = predicted(rates, bench, passages, asked.shard, workers)
+            if workers:
+                foreseen = on_workers(in_shards, bench, passages, asked.shard, workers)
+            else:
+                foreseen = alone(whole, bench, passages)
             measured = found["spent"], found["adding"], found["shards"]
             who = f"{passages:,}", workers or "one process"
             pairs = [
@@ -210,7 +221,7 @@ def print_runs(asked: argparse.Namespace, bench: Bench, rates: Rates) -> None:
 def main() -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--passages", type=int, nargs="+", default=[10_000, 40_000])
+    parser.add_argument("--passages", type=int, nargs="+", default=[10_000, 40_000], help=f"{RELEVANT:,} at least")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shard", type=int, default=2500, help="passages of a shard")
     parser.add_argument("--cpu-seconds", action="store_true", help="instead of the wall clock's")
@@ -223,14 +234,14 @@ def main() -> None:
         workers, folder, started = asked.measure
         measure(int(workers), asked.shard, Path(folder), float(started), clock)
         return
-    bench, rates = rates_here(clock)
+    bench, whole, in_shards = rates_here(asked.shard, clock)
     print(f"\n{machine()}; {'CPU seconds' if asked.cpu_seconds else 'seconds by the wall clock'}")
     print(
-        f"\n{QUESTIONS:,} questions; shards of {asked.shard:,} passages; a CPU for each worker. Measured before: counting "
-        f"{rates.counting.first * 1e9:,.1f} s per 10^9 pairs and {rates.counting.start:.2f} s a shard, adding "
-        f"{rates.adding.each:.3f} s a shard."
+        f"\n{QUESTIONS:,} questions; shards of {asked.shard:,} passages; a CPU for each worker. Measured before: "
+        f"counting {in_shards.counting.first * 1e9:,.1f} s per 10^9 pairs and {in_shards.counting.start:.2f} s a "
+        f"shard, adding {whole.adding.each:.3f} s a shard."
     )
-    print_runs(asked, bench, rates)
+    print_runs(asked, bench, whole, in_shards)
 
 
 if __name__ == "__main__":

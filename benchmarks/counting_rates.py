@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,18 +41,20 @@ def relevant_counts() -> NDArray[np.int64]:
     return np.minimum(drawn, MOST)
 
 
-def measure_counting(dimension: int, clock: Callable[[], float]) -> tuple[Counting, Ranking]:
-    """Count two chunks of drawn vectors for MIRACL's number of questions; also returns the counts."""
+def measure_counting(
+    dimension: int, clock: Callable[[], float], passages: int = DEFAULT_CHUNK
+) -> tuple[Counting, Ranking]:
+    """Count two chunks of so many drawn vectors for MIRACL's number of questions; also returns the counts."""
     watch = Stopwatch(clock)
     with watch.part("start"):
         counter, random = _counter(dimension, QUESTIONS)
     for number, part in enumerate(("first", "later")):
-        vectors, order = _chunk(random, dimension, number)
+        vectors, order = _chunk(random, dimension, number, passages)
         with watch.part(part):
             counter.count(vectors, order)
     with watch.part("start"):
         result = counter.result()
-    pairs = QUESTIONS * DEFAULT_CHUNK
+    pairs = QUESTIONS * passages
     counting = Counting(
         start=watch.seconds["start"],
         first=watch.seconds["first"] / pairs,
@@ -63,21 +66,29 @@ def measure_counting(dimension: int, clock: Callable[[], float]) -> tuple[Counti
 
 def measure_adding(ranking: Ranking, clock: Callable[[], float], rounds: int = 3) -> Adding:
     """Take, add and save the counts of a shard, as the driver does."""
-    watch, content = Stopwatch(clock), pickle.dumps(ranking, protocol=5)
+    watch, random = Stopwatch(clock), np.random.default_rng(0)
     tally = Tally.of_nothing(ranking)
     with tempfile.TemporaryDirectory() as folder:
         progress = Progress(Path(folder))
         for number in range(rounds):
+            content = pickle.dumps(_another(ranking, random), protocol=5)
             with watch.part("taking"):
                 part = pickle.loads(content)
             with watch.part("adding"):
                 tally = tally.plus(number, number + 1, part)
             with watch.part("saving"):
                 progress.save(LANGUAGE, tally)
+    corpora = [_another(ranking, random) for _ in range(18)]
     with watch.part("merging"):
-        merge_rankings([ranking] * 18)
+        merge_rankings(corpora)
     each = {name: watch.seconds[name] / rounds for name in ("taking", "adding", "saving")}
     return Adding(size=len(content), merging=watch.seconds["merging"], **each)
+
+
+def _another(ranking: Ranking, random: np.random.Generator) -> Ranking:
+    """Counts of another shard: lists with other scores, as the same ones would all be ties."""
+    scores = ranking.top_scores + random.normal(scale=ranking.top_scores.std(), size=ranking.top_scores.shape)
+    return replace(ranking, top_scores=-np.sort(-scores, axis=1))
 
 
 def measure_reading(corpus: Corpus, clock: Callable[[], float]) -> Reading:
@@ -143,6 +154,8 @@ def _counter(
     return counter, random
 
 
-def _chunk(random: np.random.Generator, dimension: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    order = np.arange(number * DEFAULT_CHUNK, (number + 1) * DEFAULT_CHUNK)
-    return random.normal(size=(DEFAULT_CHUNK, dimension)).astype(np.float32), order
+def _chunk(
+    random: np.random.Generator, dimension: int, number: int, passages: int = DEFAULT_CHUNK
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    order = np.arange(number * passages, (number + 1) * passages)
+    return random.normal(size=(passages, dimension)).astype(np.float32), order

@@ -71,5 +71,10 @@ def _best(
     order: NDArray[np.int64], scores: NDArray[np.float64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The best k of each row by score, ties by tie-break position: positions and scores, shape (queries, k)."""
-    best = np.lexsort((order, -scores))[:, :k]
-    return np.take_along_axis(order, best, axis=1), np.take_along_axis(scores, best, axis=1)
+    # a stable sort goes through lists that are sorted already in a fifth of the time; it leaves ties as they stand,
+    # which does not matter where there is no passage
+    best = (-scores).argsort(stable=True)
+    found = np.take_along_axis(scores, best[:, : k + 1], axis=1)
+    tied = np.flatnonzero(((found[:, 1:] == found[:, :-1]) & np.isfinite(found[:, 1:])).any(axis=1))
+    best[tied] = np.lexsort((order[tied], -scores[tied]))
+    return np.take_along_axis(order, best[:, :k], axis=1), found[:, :k]
