@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -69,6 +70,11 @@ class Questions:
 
     def digest(self) -> str:
         """A digest of all embeddings, to the bit."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        # once: it is asked for at every note of what is counted
         digest = hashlib.sha256(self.queries.tobytes())
         digest.update(self.relevant.tobytes())
         return digest.hexdigest()[:12]

@@ -216,6 +216,17 @@ class TestGoingOn:
             progress.save(name, Tally(np.array(rows), ranking))
             assert equal(run(Encoder(), own, progress=progress), right)
 
+    def test_the_digest_is_of_these_embeddings(self):
+        """Taken once, as it is asked for after every chunk; another bit in a copy is another digest."""
+        asked = questions(corpus())
+        before = asked.digest()
+        assert asked.digest() is before
+        for name in ("queries", "relevant"):
+            changed = getattr(asked, name).copy()
+            changed[-1, -1] = np.nextafter(changed[-1, -1], np.float32(2))
+            assert replace(asked, **{name: changed}).digest() != before
+            assert replace(asked, **{name: getattr(asked, name).copy()}).digest() == before
+
     def test_rows_in_the_middle_may_be_counted_first(self, tmp_path, monkeypatch):
         """What another engine has counted, in whatever order, is not encoded again."""
         monkeypatch.setenv(CHUNK_VARIABLE, "10")
