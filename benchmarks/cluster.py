@@ -1,6 +1,6 @@
 """Counting in shards, by workers on a local Ray cluster whose driver adds them: checked against the cost model.
 
-    python benchmarks/cluster.py [--passages 10000 40000] [--workers 1 2] [--shard 2500] [--cpu-seconds]
+    python benchmarks/cluster.py [--passages 20000 120000] [--workers 1 2] [--shard 10000] [--cpu-seconds]
 
 Invented passages and as many questions as MIRACL's, with an encoder that costs next to nothing, so that counting and
 adding are what takes time. Each size is evaluated by one process, and by each number of workers with a CPU each, every
@@ -221,9 +221,9 @@ def print_runs(asked: argparse.Namespace, bench: Bench, whole: Rates, in_shards:
 def main() -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--passages", type=int, nargs="+", default=[10_000, 40_000], help=f"{RELEVANT:,} at least")
+    parser.add_argument("--passages", type=int, nargs="+", default=[20_000, 120_000], help=f"{RELEVANT:,} at least")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--shard", type=int, default=2500, help="passages of a shard")
+    parser.add_argument("--shard", type=int, default=10_000, help="passages of a shard")
     parser.add_argument("--cpu-seconds", action="store_true", help="instead of the wall clock's")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
