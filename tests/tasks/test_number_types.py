@@ -107,7 +107,9 @@ def test_the_types_are_not_one(tmp_path):
             lambda rows: torch.from_numpy(rows).to(torch.complex64), "complex64 is no type", id="torch complex"
         ),
         pytest.param(
-            lambda rows: rows.astype(str), "one vector of numbers per text .*is no type", id="numbers in words"
+            lambda rows: rows.astype(str),
+            "one vector of numbers per text, and did not .*is no type",
+            id="numbers in words",
         ),
     ],
 )

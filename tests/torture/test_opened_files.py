@@ -36,7 +36,10 @@ def found() -> set[tuple[str, str]]:
     for name, package in PACKAGES.items():
         (folder,) = map(Path, package.__path__)
         for path in folder.rglob("*.py"):
-            file = f"{name}/{path.relative_to(folder).as_posix()}"
+            inside = path.relative_to(folder)
+            if package is mteb_hybrid and inside.parts[0] in PACKAGES:  # installed, it holds the other two
+                continue
+            file = f"{name}/{inside.as_posix()}"
             places |= {(file, one.function) for one in writings(path.read_text(encoding="utf-8"))}
     return places
 
