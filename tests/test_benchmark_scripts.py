@@ -44,10 +44,10 @@ def test_where_the_time_goes():
 
 
 def test_against_stock_mteb():
-    """Both ways are run, and MTEB's encodes every question of a language for each of its subsets."""
-    found = table("stock.py", "--tasks", "MiniQARCrossLingual")
+    """Both ways are run, and MTEB's encodes the pool for each of the eleven subsets."""
+    found = table("stock.py", "--tasks", "MiniQARMultilingual")
     theirs, ours, ratio = map(number, found["texts"])
-    assert theirs > 2 * ours > 0
+    assert theirs > 5 * ours > 0
     assert ratio == pytest.approx(theirs / ours, abs=0.1)
     assert number(found["CPU seconds outside of encode"][0]) > number(found["CPU seconds outside of encode"][1]) > 0
 
