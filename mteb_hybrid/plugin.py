@@ -83,13 +83,14 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
 
     Raises:
         OptionError: There is no task.
+        StorageError: There is no room for results.
     """
     predictions = sys.modules.get("mteb_hybrid.tasks.predictions")
     if predictions is None:  # our tasks are not registered: nothing here concerns us
         return evaluate(model, tasks, **options)
     from mteb_hybrid.embeddings import STORE
     from mteb_hybrid.tasks.faiss_search import searched
-    from mteb_hybrid.tasks.result_files import write_whole
+    from mteb_hybrid.tasks.result_files import disk_errors, write_whole
     from mteb_hybrid.tasks.stale import prepare
     from mteb_hybrid.tasks.together import together
 
@@ -98,7 +99,8 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
     model = searched(model, tasks)
     evaluated = prepare(evaluate, model, tasks, **options)
     write_whole()
-    with STORE.run(), together(evaluated):
+    cache = options["cache"] if "cache" in options else _mteb.default_cache(evaluate)
+    with STORE.run(), together(evaluated), disk_errors(cache):
         try:
             result = evaluate(model, tasks, **options)
         except UnboundLocalError as error:  # how MTEB ends where its filters have left nothing

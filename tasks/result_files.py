@@ -7,13 +7,16 @@ win.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import _mteb
-from mteb_hybrid.atomic import atomic_path, locked
+from mteb_hybrid.atomic import NO_ROOM, atomic_path, locked
+from mteb_hybrid.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mteb.results import TaskResult
@@ -37,6 +40,25 @@ def forget() -> None:
 def write_whole() -> None:
     """Have MTEB write its result files by `_write`; a second call changes nothing."""
     _mteb.wrap_to_disk(_write)
+
+
+@contextlib.contextmanager
+def disk_errors(cache: Any) -> Iterator[None]:
+    """Within it MTEB writes into a cache, other files than a task's too, and need not say which one has no room.
+
+    Raises:
+        StorageError: That happened; the message has the cache's folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM or error.filename is not None or isinstance(error, StorageError):
+            raise
+        folder = getattr(cache, "cache_path", "the folder of results")
+        raise StorageError(
+            f"{folder} has a file that cannot be written: {os.strerror(error.errno)}. Make room or choose another "
+            "folder, and run the same again: what is finished is kept"
+        ) from error
 
 
 def _write(original: Callable[[TaskResult, Path], None], result: TaskResult, path: Path) -> None:

@@ -206,6 +206,7 @@ INTERNALS = [
         "mteb.cache.ResultCache.get_task_result_path", "where it lies", CACHE,
         "function", takes=("task_name",), spelled=False,
     ),
+    Internal("mteb.cache.ResultCache.cache_path", "where results lie", CACHE, "field", spelled=False),
     *several(_RESULT, "scores dataset_revision", "says what was scored, on which data", CACHE),
     Internal(f"{_RESULT}.task_name", "says what was scored", CACHE, "field", spelled=False),
     Internal(f"{_RESULT}.to_disk", "writes a result; ours writes it whole", STORE, "function", takes=("path",)),
