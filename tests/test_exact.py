@@ -85,3 +85,15 @@ def test_a_callers_autocast_is_off_within():
         with full_precision("cpu"):
             assert not torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_enabled("cpu")
+
+
+def test_the_older_switch_where_there_is_no_other(monkeypatch):
+    """Before 2.9 torch has one switch for all backends: it is set to all bits, and then back."""
+    monkeypatch.setattr(torch.backends.cuda, "matmul", object())
+    monkeypatch.setattr(torch.backends.mkldnn, "matmul", object(), raising=False)
+    said = ["medium"]
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: said[-1])
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", said.append)
+    with full_precision("cpu"):
+        assert said[-1] == "highest"
+    assert said == ["medium", "highest", "medium"]
