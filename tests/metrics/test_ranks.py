@@ -45,6 +45,11 @@ class TestGrouping:
         """Every pair has grade 1 if none are given."""
         assert from_pairs([(0, 3, 4), (0, 1, 2)], graded=False).grade.tolist() == [1.0, 1.0]
 
+    def test_grades_that_are_whole_numbers(self):
+        """They are float64 as others are."""
+        ranks = QueryRanks.from_pairs(np.array([0]), np.array([3]), queries=1, pool_size=9, grade=np.array([2]))
+        assert ranks.grade.dtype == np.float64
+
     def test_same_rank_in_two_queries(self):
         """Two queries may have a relevant passage at the same rank."""
         assert from_pairs([(1, 3, 1), (0, 3, 1)]).query.tolist() == [0, 1]
@@ -81,6 +86,7 @@ class TestErrors:
         [
             ([(0, 0, 1)], r"ranks must lie in \[1, 30\]"),
             ([(0, 31, 1), (0, 1, 1)], r"ranks must lie in \[1, 30\]"),
+            ([(0, 0, 1), (0, 1, 1)], r"ranks must lie in \[1, 30\]"),
             ([(0, -3, 1)], r"ranks must lie in \[1, 30\]"),
             ([(-1, 1, 1)], r"queries must lie in \[0, 6\)"),
             ([(2, 1, 1), (6, 1, 1)], r"queries must lie in \[0, 6\)"),
