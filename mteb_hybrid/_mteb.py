@@ -172,6 +172,11 @@ def _through(run: Callable[..., Any], original: Callable[..., Any]) -> Callable[
     return evaluate
 
 
+def cache_of(evaluate: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """The cache of a call ``mteb.evaluate(model, tasks, **options)``; None for none."""
+    return options["cache"] if "cache" in options else default_cache(evaluate)
+
+
 def default_cache(evaluate: Callable[..., Any]) -> Any:
     """The cache that ``mteb.evaluate`` uses if it is told none; also where another package hides its signature."""
     known = inspect.signature(evaluate).parameters.get("cache")

@@ -99,8 +99,7 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
     model = searched(model, tasks)
     evaluated = prepare(evaluate, model, tasks, **options)
     write_whole()
-    cache = options["cache"] if "cache" in options else _mteb.default_cache(evaluate)
-    with STORE.run(), together(evaluated), disk_errors(cache):
+    with STORE.run(), together(evaluated), disk_errors(lambda: _mteb.cache_of(evaluate, options)):
         try:
             result = evaluate(model, tasks, **options)
         except UnboundLocalError as error:  # how MTEB ends where its filters have left nothing

@@ -43,8 +43,11 @@ def write_whole() -> None:
 
 
 @contextlib.contextmanager
-def disk_errors(cache: Any) -> Iterator[None]:
+def disk_errors(cache: Callable[[], Any]) -> Iterator[None]:
     """Within it MTEB writes into a cache, other files than a task's too, and need not say which one has no room.
+
+    Args:
+        cache: Gives the cache; asked only where that happened.
 
     Raises:
         StorageError: That happened; the message has the cache's folder.
@@ -54,7 +57,7 @@ def disk_errors(cache: Any) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_ROOM or error.filename is not None or isinstance(error, StorageError):
             raise
-        folder = getattr(cache, "cache_path", "the folder of results")
+        folder = getattr(cache(), "cache_path", "the folder of results")
         raise StorageError(
             f"{folder} has a file that cannot be written: {os.strerror(error.errno)}. Make room or choose another "
             "folder, and run the same again: what is finished is kept"

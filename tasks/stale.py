@@ -59,7 +59,7 @@ def prepare(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any
     strategy = str(getattr(strategy, "value", strategy))
     if ours and strategy != "only-cache":
         check_predictions(options.get("prediction_folder"))  # likewise
-    cache = options["cache"] if "cache" in options else _mteb.default_cache(evaluate)
+    cache = _mteb.cache_of(evaluate, options)
     cached = strategy == "only-missing" and hasattr(cache, "load_task_result")
     meta = _mteb.results_meta(_mteb.model_meta_of(model), options.get("encode_kwargs")) if ours and cached else None
     forget()
