@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mteb.types import PromptType
 
 from mteb_hybrid.tasks.base import AbsTaskRankedRetrieval
+from mteb_hybrid.tasks.in_memory import Columns
 from mteb_hybrid.tasks.parallel_data import ParallelData
 from mteb_hybrid.tasks.pool import Pool
 from mteb_hybrid.tasks.ranked import JudgedQueries, list_depth
@@ -42,6 +43,7 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pools: dict[int, tuple[Any, Pool]] = {}
+        self._columns = Columns()
         self._tables: dict[str, tuple[Any, ...]] = {}
 
     def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
@@ -65,6 +67,7 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
         super().unload_data()
         self._loaded = None
         self._pools.clear()
+        self._columns.clear()
         self._tables.clear()
 
     def evaluate(
@@ -158,7 +161,8 @@ class AbsTaskParallelRetrieval(AbsTaskRankedRetrieval):
 
     def _pool_subset(self, split: Any, subset: Subset, pool: Pool, where: str, *, pooled: bool) -> PoolSubset:
         data = JudgedQueries.of(
-            split,
+            self._columns.of(split["queries"]),
+            split["relevant_docs"],
             pool.languages_of,
             where=where,
             query_language=subset.query_language,

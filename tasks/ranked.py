@@ -58,7 +58,8 @@ class JudgedQueries:
     @classmethod
     def of(
         cls,
-        split: Any,
+        columns: Mapping[str, list[Any]],
+        judged: Mapping[str, Mapping[str, int]],
         languages_of: Callable[[list[str]], NDArray[np.int64]],
         *,
         where: str,
@@ -70,7 +71,8 @@ class JudgedQueries:
         """Read the queries and judgments of a ``RetrievalSplitData`` of MTEB.
 
         Args:
-            split: MTEB's data of one subset.
+            columns: The columns ``id`` and ``text`` of the queries.
+            judged: As in the class.
             languages_of: Passage ids to positions of their languages in ``pool``, int64; KeyError with the first of
                 those that are unknown.
             where: Task and subset, for messages.
@@ -84,8 +86,7 @@ class JudgedQueries:
             OptionError: ``MTEB_HYBRID_LIST_DEPTH`` is no usable depth: said here, before anything is encoded.
         """
         asked_depth()
-        columns = split["queries"][:]  # whole columns at once: iterating is slow
-        query_ids, judged = columns["id"], split["relevant_docs"]
+        query_ids = columns["id"]
         if not query_ids:
             raise CollectionError(f"{where}: there are no queries; there must be at least one")
         if len(set(query_ids)) != len(query_ids):

@@ -150,7 +150,8 @@ class AbsTaskStreamedRetrieval(AbsTaskRankedRetrieval):
             return np.array(found, dtype=np.int64)
 
         return JudgedQueries.of(
-            split,
+            split["queries"][:],
+            split["relevant_docs"],
             languages_of,
             where=f"{self.metadata.name} {name}",
             query_language=subset.query_language,

@@ -145,8 +145,9 @@ def test_a_cross_encoder_scores_the_whole_pool():
 def judged(split, pooled):
     pool = Pool.of(split["corpus"], "Made de")
     data = JudgedQueries.of(
-        split, pool.languages_of, where="Made de", query_language="x", pool=pool.sizes(), pooled=pooled, parallel=True
-    )
+        split["queries"][:], split["relevant_docs"], pool.languages_of,
+        where="Made de", query_language="x", pool=pool.sizes(), pooled=pooled, parallel=True,
+    )  # fmt: skip
     return pool, data
 
 

@@ -342,24 +342,16 @@ class ParallelDataset(LazyDataset):
 
     def for_evaluation(self) -> ParallelDataset:
         """The same view as an evaluation set: `HybridBatchSampler` draws the same batches from it every time."""
-        rows = self.training_rows
-        return ParallelDataset(
-            self.blocks,
-            parallel=self.parallel,
-            temperature=rows.temperature,
-            groups=rows.groups,
-            _evaluation=True,
-            _grouped=True,
-        )
+        return self._like(self.blocks, self.training_rows.groups, evaluation=True)
 
-    def _like(self, blocks: Sequence[Block], groups: Ints | None) -> ParallelDataset:
+    def _like(self, blocks: Sequence[Block], groups: Ints | None, *, evaluation: bool = False) -> ParallelDataset:
         rows = self.training_rows
         return ParallelDataset(
             blocks,
             parallel=self.parallel,
             temperature=rows.temperature,
             groups=groups,
-            _evaluation=rows.evaluation,
+            _evaluation=evaluation or rows.evaluation,
             _grouped=True,
         )
 
