@@ -29,7 +29,7 @@ from plan import arms
 from slices import COLLECTIONS, paragraph_of
 
 from mteb_hybrid.atomic import atomic_path
-from mteb_hybrid.rank_table import RankTable, TableInfo, find_tables, write_rank_table
+from mteb_hybrid.rank_table import RankTable, TableInfo, find_tables, list_column, write_rank_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -158,19 +158,19 @@ def _ranks(table: RankTable) -> np.ndarray:
 
 def _columns(judged: pa.Table, ranks: np.ndarray) -> dict[str, Any]:
     """Columns of a rank table, relevant passages by rank."""
-    columns: dict[str, list[Any]] = {name: [] for name in (*SHARED, "rank", "top_id", "top_language", "top_score")}
-    used = 0
-    for row in judged.to_pylist():
-        count = len(row["relevant_id"])
-        order = np.argsort(ranks[used : used + count], kind="stable")
-        columns["query_id"].append(row["query_id"])
-        for name in SHARED[1:]:
-            columns[name].append([row[name][number] for number in order])
-        columns["rank"].append(ranks[used : used + count][order].tolist())
-        for name in ("top_id", "top_language", "top_score"):
-            columns[name].append([])
-        used += count
-    return columns
+    lists = {name: judged[name].combine_chunks() for name in SHARED[1:]}
+    per_row = lists["relevant_id"].value_lengths().to_numpy()
+    by_rank = np.lexsort((ranks, np.repeat(np.arange(len(per_row)), per_row)))
+    empty = list_column(np.empty(0, dtype=object), np.zeros_like(per_row))
+    return {
+        "query_id": judged["query_id"].combine_chunks(),
+        **{
+            name: list_column(values.flatten().to_numpy(zero_copy_only=False)[by_rank], per_row)
+            for name, values in lists.items()
+        },
+        "rank": list_column(ranks[by_rank], per_row),
+        **dict.fromkeys(("top_id", "top_language", "top_score"), empty),
+    }
 
 
 def _tasks(tables: Iterable[RankTable]) -> list[str]:
