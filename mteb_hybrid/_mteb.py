@@ -11,11 +11,12 @@ import functools
 import inspect
 import json
 import sys
+import traceback
 from abc import ABCMeta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mteb_hybrid.errors import RegistrationError
+from mteb_hybrid.errors import OptionError, RegistrationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 # marks the functions that we have put in the place of MTEB's
 _OURS = "_mteb_hybrid"
+# the modules that look up tasks and benchmarks by name
+_LOOK_UPS = "mteb.get_tasks", "mteb.benchmarks.get_benchmark"
 
 
 def module(name: str) -> ModuleType:
@@ -188,13 +191,24 @@ def default_cache(evaluate: Callable[..., Any]) -> Any:
 
 
 def run_command(arguments: Sequence[str]) -> None:
-    """Do what the command ``mteb`` does with these arguments, in this process."""
+    """Do what the command ``mteb`` does with these arguments, in this process.
+
+    Raises:
+        OptionError: MTEB has no task or benchmark of a name.
+    """
     import importlib
     from unittest.mock import patch
 
     main = _need(importlib.import_module("mteb.cli"), "main")
-    with patch.object(sys, "argv", ["mteb", *arguments]):
-        main()
+    try:
+        with patch.object(sys, "argv", ["mteb", *arguments]):
+            main()
+    except KeyError as error:  # a sentence of its own where it looks names up, and anything at all elsewhere
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if frame.f_globals["__name__"] not in _LOOK_UPS:
+            raise
+        unknown = str(error.args[0]).removeprefix("KeyError: ")
+        raise OptionError(f"{unknown} Take a name of `mteb available-tasks` or `mteb available-benchmarks`") from error
 
 
 def wrap_to_disk(write: Callable[[Callable[[TaskResult, Path], None], TaskResult, Path], None]) -> None:

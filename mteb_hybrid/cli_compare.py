@@ -15,7 +15,10 @@ from mteb_hybrid.errors import ResultsError
 def compare(
     predictions: Annotated[list[Path], typer.Argument(help="Prediction folders of `mteb run`.")],
     model: Annotated[
-        list[str] | None, typer.Option(help="Model to compare, by its name in MTEB; repeatable. Default: all.")
+        list[str] | None,
+        typer.Option(
+            help="Model to compare, by its name in MTEB; repeat it: the first minus the second. Default: all."
+        ),
     ] = None,
     metric: Annotated[str, typer.Option(help="Such as map, map_at_20, mrr, ndcg_at_10 or rank_distance.")] = "map",
     settings: Annotated[bool, typer.Option(help="Also show every setting.")] = True,
@@ -44,6 +47,8 @@ def compare(
                 f"there are no rank tables of a model {name!r}; there are those of {', '.join(there) or 'none'}"
             )
     found = read_scores(predictions, metric, models=model)
+    if model:
+        found.sort(key=lambda one: model.index(one.model))
     if len(found) < 2:
         names = ", ".join(f"{one.model}@{one.revision}" for one in found) or "none"
         raise ResultsError(

@@ -105,8 +105,9 @@ def run(evaluate: Callable[..., Any], model: Any, tasks: Any, **options: Any) ->
         except UnboundLocalError as error:  # how MTEB ends where its filters have left nothing
             if isinstance(tasks, Sized) and len(tasks) == 0:
                 raise OptionError(
-                    "there is no task to evaluate. A task without any of the languages that were named is left out; "
-                    "languages are named by three letters, such as -l deu eng"
+                    "there is no task to evaluate. MTEB leaves out a task that has none of the named languages, and "
+                    "every task if it does not know one of the names: give codes of three letters, -l deu eng and not "
+                    "-l de en"
                 ) from error
             raise
         if options.get("prediction_folder") is not None:

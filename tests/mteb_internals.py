@@ -66,7 +66,10 @@ _RESULT = "mteb.results.TaskResult"
 
 INTERNALS = [
     # how MTEB comes to know us
-    Internal("mteb.get_tasks", "its import is when our tasks are registered", HOOK, "ModuleType"),
+    Internal(
+        "mteb.get_tasks", "its import is when our tasks are registered; it says where there is no task of a name", HOOK,
+        "ModuleType",
+    ),
     Internal("mteb.models.model_implementations", "its import is when our model is registered", HOOK, "ModuleType"),
     Internal("mteb.models.model_meta", "its import is when local directories become models", HOOK, "ModuleType"),
     Internal("mteb.benchmarks.benchmarks", "its import is when our benchmarks are registered", HOOK, "ModuleType"),
@@ -76,7 +79,8 @@ INTERNALS = [
     Internal("mteb.get_tasks._SIMILAR_TASKS", "our tasks join those adapted from the same one", REGISTRY, "dict"),
     Internal("mteb.models.model_implementations.MODEL_REGISTRY", "our model is put into it", REGISTRY, "dict"),
     Internal(
-        "mteb.benchmarks.get_benchmark", "its caches are emptied if it is loaded before us", BENCHMARKS, "ModuleType",
+        "mteb.benchmarks.get_benchmark", "its caches are emptied if loaded before us; says that there is no such one",
+        BENCHMARKS, "ModuleType",
     ),
     Internal(
         "mteb.benchmarks.get_benchmark._build_registry.cache_clear", "as said", BENCHMARKS,

@@ -130,6 +130,9 @@ def test_command(folder):
     assert "XQuADR Multilingual, map: my/bad - my/good" in run.output
     assert "XQuADR Multilingual, map: my/good is better than my/bad" in run.output
     assert "95 % interval" in run.output
+    for first, second in (("my/good", "my/bad"), ("my/bad", "my/good")):  # as they are named
+        run = CliRunner().invoke(app, ["compare", str(folder), "--draws", "500", "--model", first, "--model", second])
+        assert f"XQuADR Multilingual, map: {first} - {second}" in run.output
     run = CliRunner().invoke(app, ["compare", str(folder), "--model", "my/good"])
     assert isinstance(run.exception, ResultsError)
     assert "found: my/good@1. Name the folders that `mteb run --prediction-folder`" in str(run.exception)
