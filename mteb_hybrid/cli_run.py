@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mteb_hybrid import _mteb
+from mteb_hybrid.atomic import NO_ROOM, refused
+from mteb_hybrid.errors import StorageError
 
 # whatever is not ours is for `mteb run`
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -77,4 +80,9 @@ def run(
             from mteb_hybrid.tasks.faiss_search import searching_with_faiss
 
             stack.enter_context(searching_with_faiss(faiss, faiss_parameters or ""))
-        _mteb.run_command(["run", *context.args])
+        try:
+            _mteb.run_command(["run", *context.args])
+        except OSError as error:  # of a file or folder that MTEB makes by itself
+            if error.errno not in NO_ROOM or error.filename is None or isinstance(error, StorageError):
+                raise
+            raise refused(Path(error.filename).absolute(), error) from error

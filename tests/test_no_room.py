@@ -8,8 +8,10 @@ from typing import Any
 
 import mteb
 import pytest
+from typer.testing import CliRunner
 
-from mteb_hybrid import plugin
+from mteb_hybrid import _mteb, plugin
+from mteb_hybrid.cli import app
 from mteb_hybrid.errors import StorageError
 
 
@@ -43,3 +45,29 @@ def test_other_errors_stay(error):
     with pytest.raises(OSError) as caught:  # noqa: PT011 - it is this very one
         run(error, None)
     assert caught.value is error
+
+
+def command_ends_in(error: OSError, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What `mteb-hybrid run` raises where MTEB does."""
+
+    def fail(_arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(_mteb, "run_command", fail)
+    return CliRunner().invoke(app, ["run", "-m", "any", "-t", "any"]).exception
+
+
+def test_a_folder_that_mtebs_command_makes(monkeypatch, tmp_path):
+    """`mteb run` makes the folder of results before it evaluates; our command says in our words that it cannot."""
+    monkeypatch.chdir(tmp_path)
+    found = command_ends_in(OSError(errno.EROFS, os.strerror(errno.EROFS), "out"), monkeypatch)
+    assert isinstance(found, StorageError)
+    assert str(found).startswith(f"{tmp_path / 'out'} cannot be written: {os.strerror(errno.EROFS)}.")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "no room"), OSError(errno.ENOENT, "not there", "a-file"), StorageError("ours")]
+)
+def test_what_our_command_leaves(monkeypatch, error):
+    """One without a name, one of another kind, and ours."""
+    assert command_ends_in(error, monkeypatch) is error
