@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def fitted(table: Table, console: Console, keys: int = 1) -> Iterator[Table]:
         keys: How many of the first columns say what a row is; every part begins with them.
     """
     if _width(table, console) <= console.width:
-        yield table
+        yield _whole_words(table, console)
         return
     first = range(keys)
     long = _width(_part(table, first, keys), console) > console.width * 2 // 3  # leaves no room for numbers
@@ -38,7 +39,14 @@ def fitted(table: Table, console: Console, keys: int = 1) -> Iterator[Table]:
                 break
             end, part = end + 1, wider
         part.title, title, start = title, None, end
-        yield part
+        yield _whole_words(part, console)
+
+
+def _whole_words(table: Table, console: Console) -> Table:
+    """The table, wide enough that its title breaks between words only, where the console is."""
+    longest = max((cell_len(word) for word in str(table.title or "").split()), default=0)
+    table.min_width = min(longest, console.width) or None
+    return table
 
 
 def _part(table: Table, columns: Sequence[int], keys: int, most: int | None = None) -> Table:

@@ -56,6 +56,16 @@ def test_what_fits_is_left_alone():
     assert list(fitted(table, Console(width=100))) == [table]
 
 
+def test_a_title_breaks_between_words():
+    """A table that is narrower than a word of its title is made wider, as far as the console is."""
+    table = Table("a", "b", title="mteb-hybrid/char-ngram on a collection", title_justify="left")
+    table.add_row("1", "2")
+    ((first, second, *_),) = printed(table, 80)
+    assert (first.strip(), second.strip()) == ("mteb-hybrid/char-ngram", "on a collection")
+    ((*lines,),) = printed(table, 12)
+    assert {len(line.rstrip()) for line in lines} <= set(range(13))
+
+
 @pytest.mark.parametrize("width", range(27, 70, 3))
 def test_every_number_is_whole(width):
     """On every width: each part fits and names its rows, all numbers are there in order, the title stands once."""
